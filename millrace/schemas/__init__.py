@@ -1,0 +1,1 @@
+"""What can happen: events, topics, ids and their codec; data only, no behaviour of the product."""
