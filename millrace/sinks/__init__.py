@@ -1,0 +1,1 @@
+"""Where facts come to rest: the ports that everybody sees and the implementations behind them."""
