@@ -941,6 +941,12 @@ class ChunkEncoded(Event):
     number: int
     # Name of the rung.
     rung: str
+    # Key of the chunk file it is made from.
+    object_key: str
+    # Digest of the chunk file.
+    chunk_sha256: str
+    # What the chunk shows.
+    range: ChunkRange
     # Digest in the names of its objects.
     recipe: str
     # RFC 6381 codec string.
@@ -966,6 +972,9 @@ class ChunkEncoded(Event):
             "attempt": self.attempt,
             "number": self.number,
             "rung": self.rung,
+            "object_key": self.object_key,
+            "chunk_sha256": self.chunk_sha256,
+            "range": self.range.as_record(),
             "recipe": self.recipe,
             "codec": self.codec,
             "init_sha256": self.init_sha256,
@@ -985,6 +994,9 @@ class ChunkEncoded(Event):
             attempt=record["attempt"],
             number=record["number"],
             rung=record["rung"],
+            object_key=record["object_key"],
+            chunk_sha256=record["chunk_sha256"],
+            range=ChunkRange.from_record(record["range"]),
             recipe=record["recipe"],
             codec=record["codec"],
             init_sha256=record["init_sha256"],
@@ -1301,6 +1313,14 @@ class EncodeFailed(Event):
     number: int
     # Encode group.
     group: int
+    # Key of the chunk file it is made from.
+    object_key: str
+    # Digest of the chunk file.
+    chunk_sha256: str
+    # What the chunk shows.
+    range: ChunkRange
+    # True where another attempt can't help.
+    permanent: bool
     # Stable code.
     code: str
     # What happened.
@@ -1314,6 +1334,10 @@ class EncodeFailed(Event):
             "attempt": self.attempt,
             "number": self.number,
             "group": self.group,
+            "object_key": self.object_key,
+            "chunk_sha256": self.chunk_sha256,
+            "range": self.range.as_record(),
+            "permanent": self.permanent,
             "code": self.code,
             "text": self.text,
         }
@@ -1327,6 +1351,10 @@ class EncodeFailed(Event):
             attempt=record["attempt"],
             number=record["number"],
             group=record["group"],
+            object_key=record["object_key"],
+            chunk_sha256=record["chunk_sha256"],
+            range=ChunkRange.from_record(record["range"]),
+            permanent=record["permanent"],
             code=record["code"],
             text=record["text"],
         )
@@ -1657,6 +1685,8 @@ class PackageFailed(Event):
     attempt: int
     # Number of this writing.
     sequence: int
+    # True where another attempt can't help.
+    permanent: bool
     # Stable code.
     code: str
     # What happened.
@@ -1668,6 +1698,7 @@ class PackageFailed(Event):
             "epoch": self.epoch,
             "attempt": self.attempt,
             "sequence": self.sequence,
+            "permanent": self.permanent,
             "code": self.code,
             "text": self.text,
         }
@@ -1679,6 +1710,7 @@ class PackageFailed(Event):
             epoch=record["epoch"],
             attempt=record["attempt"],
             sequence=record["sequence"],
+            permanent=record["permanent"],
             code=record["code"],
             text=record["text"],
         )
@@ -2295,6 +2327,48 @@ class ShardCounted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SourceAbandoned(Event):
+    """A step over the whole source used up its attempts or its time."""
+
+    NAME: ClassVar[str] = "SourceAbandoned"
+    KIND: ClassVar[str] = "event"
+
+    # The video.
+    video_id: str
+    # The session.
+    upload_id: str
+    # Epoch of the request.
+    epoch: int
+    # probe, cut or audio.
+    step: str
+    # Stable code.
+    code: str
+    # A sentence that a creator understands.
+    text: str
+
+    def as_record(self) -> dict[str, Any]:
+        return {
+            "video_id": self.video_id,
+            "upload_id": self.upload_id,
+            "epoch": self.epoch,
+            "step": self.step,
+            "code": self.code,
+            "text": self.text,
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        return cls(
+            video_id=record["video_id"],
+            upload_id=record["upload_id"],
+            epoch=record["epoch"],
+            step=record["step"],
+            code=record["code"],
+            text=record["text"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SourceCut(Event):
     """Every chunk is stored; how many there are."""
 
@@ -2461,6 +2535,8 @@ class SourceStepFailed(Event):
     attempt: int
     # probe, cut, audio or poster.
     step: str
+    # True where another attempt can't help.
+    permanent: bool
     # Stable code.
     code: str
     # What happened.
@@ -2473,6 +2549,7 @@ class SourceStepFailed(Event):
             "epoch": self.epoch,
             "attempt": self.attempt,
             "step": self.step,
+            "permanent": self.permanent,
             "code": self.code,
             "text": self.text,
         }
@@ -2485,6 +2562,7 @@ class SourceStepFailed(Event):
             epoch=record["epoch"],
             attempt=record["attempt"],
             step=record["step"],
+            permanent=record["permanent"],
             code=record["code"],
             text=record["text"],
         )
@@ -3502,6 +3580,7 @@ EVENTS: tuple[type[Event], ...] = (
     RestoreRequested,
     RetryRequested,
     ShardCounted,
+    SourceAbandoned,
     SourceCut,
     SourceProbed,
     SourceRefused,

@@ -109,6 +109,7 @@ SOURCES = Topic(
     (
         e.SourceProbed,
         e.SourceRefused,
+        e.SourceAbandoned,
         e.SourceStepFailed,
         e.SourceWorkStarted,
         e.LadderPlanned,
