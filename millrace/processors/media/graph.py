@@ -72,7 +72,8 @@ class LadderGraph:
         """Yield everything that is ready."""
         for index, sink in self._sinks:
             while (frame := _take(sink)) is not None:
-                assert frame.pts is not None and frame.time_base is not None, "filters keep time"
+                assert frame.pts is not None, "filters keep time"
+                assert frame.time_base is not None, "filters keep time"
                 tick = frame.pts * frame.time_base / self._time_base
                 assert tick.denominator == 1, "filters keep ticks"
                 frame.pts = tick.numerator
