@@ -1,8 +1,5 @@
 """What sinks raise on purpose, one name a way to go on; anything else out of a sink is a bug."""
 
-# Named for what happened, as events are; `except NotFound` reads as it should.
-# ruff: noqa: N818
-
 from collections.abc import Sequence
 
 
