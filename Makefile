@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--require-hashes --only-binary :all:
 CLIPS := bigbuckbunny.mp4 bikes.mp4
-SOURCES := millrace tests benchmarks
+SOURCES := millrace tests benchmarks tools
 
 .PHONY: help
 help: ## list what can be made
@@ -35,6 +35,9 @@ lint: .venv/.dev
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
 
+.PHONY: clips
+clips: var/clips/.made ## fetch the two real clips the demo and the tests play
+
 .PHONY: bench
 bench: .venv/.dev var/clips/.made ## measured ratios, to docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
@@ -43,9 +46,13 @@ bench: .venv/.dev var/clips/.made ## measured ratios, to docs/benchmarks.md
 docs: .venv/.runtime ## write the generated files again
 	@$(BIN)/python -m millrace.schemas.generate
 
+.PHONY: vendor
+vendor: .venv/.runtime ## fetch the player's files again, at the versions tools/vendor.py names (needs npm)
+	@$(BIN)/python tools/vendor.py
+
 .PHONY: lock
 lock: ## pin requirements/ again from pyproject.toml (needs uv)
-	@scripts/lock
+	@tools/lock
 
 .PHONY: chromium
 chromium:
@@ -59,7 +66,7 @@ clean: ## remove the environment, demo data and caches (downloads stay)
 
 # The environment is made once; a stamp says for which requirements. A demo needs the small half.
 .venv/.made:
-	@scripts/make_venv .venv
+	@tools/make_venv .venv
 	@touch $@
 
 .venv/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml .venv/.made
