@@ -30,6 +30,8 @@ _TRUN_FLAGS = 0x400
 _TRUN_COMPOSITION_OFFSET = 0x800
 _SAMPLE_IS_NON_SYNC = 0x00010000
 
+_MPEG4_AUDIO = 0x40
+_LONG_AUDIO_TYPE = 31
 _ES_DESCRIPTOR = 0x03
 _DECODER_CONFIG = 0x04
 _DECODER_SPECIFIC = 0x05
@@ -172,23 +174,22 @@ def avc_profile(avcc: bytes) -> str:
 def parameter_sets(init: bytes) -> bytes:
     """The avcC body of an init segment: equal in every chunk of a rung, or players break."""
     stsd = _path(init, None, "moov", "trak", "mdia", "minf", "stbl", "stsd")
-    entry = next(boxes(init, stsd.body + 8, stsd.end))
+    entry = _child(init, stsd.body + 8, stsd.end, "avc1")
     avcc = _child(init, entry.body + _VISUAL_ENTRY_BYTES, entry.end, "avcC")
     return init[avcc.body : avcc.end]
 
 
 def aac_codec(descriptors: bytes) -> str:
     """Codec string of an esds's descriptors, such as mp4a.40.2; raises BoxError."""
-    object_type = -1
-    for tag, body in _descriptors(descriptors):
-        if tag == _DECODER_CONFIG:
-            object_type = body[0]
-        if tag == _DECODER_SPECIFIC and object_type == 0x40:
-            kind = body[0] >> 3
-            if kind == 31:
-                kind = 32 + ((body[0] & 7) << 3 | body[1] >> 5)
-            return f"mp4a.40.{kind}"
-    raise BoxError("an esds without an audio configuration")
+    # The elementary stream's descriptor has 3 bytes before its children, the decoder's has 13.
+    config = _descriptor(_descriptor(descriptors, _ES_DESCRIPTOR)[3:], _DECODER_CONFIG)
+    specific = _descriptor(config[13:], _DECODER_SPECIFIC)
+    if config[0] != _MPEG4_AUDIO or len(specific) < 2:
+        raise BoxError("an esds that is not AAC's")
+    kind = specific[0] >> 3
+    if kind == _LONG_AUDIO_TYPE:
+        kind = 32 + ((specific[0] & 7) << 3 | specific[1] >> 5)
+    return f"mp4a.40.{kind}"
 
 
 def read_fragment(data: bytes) -> Fragment:
@@ -201,8 +202,8 @@ def read_fragment(data: bytes) -> Fragment:
     (sequence,) = _unpack(">I", data, mfhd.body + 4, mfhd.end)
     traf = _path(data, moof, "traf")
     tfdt = _path(data, traf, "tfdt")
-    wide = data[tfdt.body] == 1
-    (decode_time,) = _unpack(">Q" if wide else ">I", data, tfdt.body + 4, tfdt.end)
+    (version,) = _unpack(">B", data, tfdt.body, tfdt.end)
+    (decode_time,) = _unpack(">Q" if version else ">I", data, tfdt.body + 4, tfdt.end)
     defaults = _read_tfhd(data, _path(data, traf, "tfhd"))
     samples: list[Sample] = []
     at = decode_time
@@ -234,6 +235,8 @@ def _read_tfhd(data: bytes, box: Box) -> _Defaults:
 
 def _read_trun(data: bytes, box: Box, defaults: _Defaults, at_ticks: int) -> Iterator[Sample]:
     word, count = _unpack(">II", data, box.body, box.end)
+    if count > len(data):
+        raise BoxError(f"{count} samples in {len(data)} bytes")
     signed = word >> 24 != 0
     at = box.body + 8
     if word & _TRUN_DATA_OFFSET:
@@ -264,28 +267,23 @@ def _read_trun(data: bytes, box: Box, defaults: _Defaults, at_ticks: int) -> Ite
         at_ticks += duration
 
 
-def _descriptors(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Walk an MPEG-4 descriptor tree depth first; raises BoxError."""
+def _descriptor(data: bytes, wanted: int) -> bytes:
+    """Body of the first MPEG-4 descriptor tagged `wanted` in data; raises BoxError."""
     at = 0
     while at < len(data):
         tag, size, at = data[at], 0, at + 1
-        while True:
-            if at >= len(data):
-                raise BoxError("a descriptor without its size")
-            byte, at = data[at], at + 1
-            size = size << 7 | byte & 0x7F
-            if not byte & 0x80:
-                break
+        more = True
+        while more and at < len(data):
+            size = size << 7 | data[at] & 0x7F
+            more = data[at] & 0x80 != 0
+            at += 1
         body = data[at : at + size]
-        if len(body) != size or not size:
+        if more or not body or len(body) != size:
             raise BoxError("a descriptor that does not fit")
-        yield tag, body
-        # The elementary stream descriptor has 3 bytes before its children, the decoder's has 13.
-        if tag == _ES_DESCRIPTOR:
-            yield from _descriptors(body[3:])
-        elif tag == _DECODER_CONFIG:
-            yield from _descriptors(body[13:])
+        if tag == wanted:
+            return body
         at += size
+    raise BoxError(f"no descriptor {wanted}")
 
 
 def _path(data: bytes, parent: Box | None, *kinds: str) -> Box:

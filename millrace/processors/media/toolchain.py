@@ -1,7 +1,7 @@
 """What makes the output, as one short digest: part of every object's name (TRN-11).
 
 Output names follow from inputs, so whatever can change a byte of an output must be in here: the
-libraries, x264 (which FFmpeg's version does not tell) and our own recipe.
+libraries, and x264, which FFmpeg's version does not tell. Our own recipe is the planner's to count.
 This module must never name the machine or the day: two workers alike must agree.
 """
 
@@ -15,16 +15,13 @@ from av.video.stream import VideoStream
 
 from millrace.processors.media.segments import open_encoder_container
 
-RECIPE = 1
-"""Raised with every change of our graph, encoder settings or muxing that changes output bytes."""
-
 _DIGEST_HEX = 12
 _X264_SAYS = re.compile(rb"x264 - core \d+ [\x21-\x7e]*")
 
 
 def toolchain() -> str:
-    """Short hexadecimal digest of our recipe, PyAV, FFmpeg's libraries and x264."""
-    parts = [f"recipe {RECIPE}", f"av {av.__version__}", av.ffmpeg_version_info, encoder_version()]
+    """Short hexadecimal digest of PyAV, FFmpeg's libraries and x264."""
+    parts = [f"av {av.__version__}", av.ffmpeg_version_info, encoder_version()]
     parts += [f"{name} {version}" for name, version in sorted(av.library_versions.items())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_DIGEST_HEX]
 
