@@ -25,6 +25,80 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioTrack:
+    """An audio track of a source."""
+
+    # Index of the stream in the container.
+    stream_index: int
+    # Decoder name, such as aac.
+    codec: str
+    # Number of channels.
+    channels: int
+    # Samples a second.
+    sample_rate_hz: int
+    # ISO 639 code, und where unknown.
+    language: str
+    # Time of its first sample on the video's timeline, in milliseconds; negative where early.
+    start_ms: int
+    # Length in milliseconds.
+    duration_ms: int
+
+    def as_record(self) -> dict[str, Any]:
+        return {
+            "stream_index": self.stream_index,
+            "codec": self.codec,
+            "channels": self.channels,
+            "sample_rate_hz": self.sample_rate_hz,
+            "language": self.language,
+            "start_ms": self.start_ms,
+            "duration_ms": self.duration_ms,
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        return cls(
+            stream_index=record["stream_index"],
+            codec=record["codec"],
+            channels=record["channels"],
+            sample_rate_hz=record["sample_rate_hz"],
+            language=record["language"],
+            start_ms=record["start_ms"],
+            duration_ms=record["duration_ms"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AudioRung:
+    """One audio rendition of the plan (TRN-8)."""
+
+    # Name of the rendition, such as audio-128.
+    name: str
+    # The track it is made of.
+    track: AudioTrack
+    # Target rate in bits a second.
+    bitrate_bps: int
+    # Digest of all inputs that make the output.
+    recipe: str
+
+    def as_record(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "track": self.track.as_record(),
+            "bitrate_bps": self.bitrate_bps,
+            "recipe": self.recipe,
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        return cls(
+            name=record["name"],
+            track=AudioTrack.from_record(record["track"]),
+            bitrate_bps=record["bitrate_bps"],
+            recipe=record["recipe"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AudioSummary:
     """An audio rendition as it was published."""
 
@@ -72,49 +146,6 @@ class AudioSummary:
             duration_ms=record["duration_ms"],
             size_bytes=record["size_bytes"],
             bandwidth_bps=record["bandwidth_bps"],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class AudioTrack:
-    """An audio track of a source."""
-
-    # Index of the stream in the container.
-    stream_index: int
-    # Decoder name, such as aac.
-    codec: str
-    # Number of channels.
-    channels: int
-    # Samples a second.
-    sample_rate_hz: int
-    # ISO 639 code, und where unknown.
-    language: str
-    # Time of its first sample on the video's timeline, in milliseconds; negative where early.
-    start_ms: int
-    # Length in milliseconds.
-    duration_ms: int
-
-    def as_record(self) -> dict[str, Any]:
-        return {
-            "stream_index": self.stream_index,
-            "codec": self.codec,
-            "channels": self.channels,
-            "sample_rate_hz": self.sample_rate_hz,
-            "language": self.language,
-            "start_ms": self.start_ms,
-            "duration_ms": self.duration_ms,
-        }
-
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> Self:
-        return cls(
-            stream_index=record["stream_index"],
-            codec=record["codec"],
-            channels=record["channels"],
-            sample_rate_hz=record["sample_rate_hz"],
-            language=record["language"],
-            start_ms=record["start_ms"],
-            duration_ms=record["duration_ms"],
         )
 
 
@@ -1523,8 +1554,8 @@ class LadderPlanned(Event):
     grid: Grid
     # Video rungs, lowest first.
     rungs: tuple[Rung, ...]
-    # Audio tracks to encode.
-    audio: tuple[AudioTrack, ...]
+    # Audio renditions to encode.
+    audio: tuple[AudioRung, ...]
     # Length of the timeline in milliseconds.
     duration_ms: int
 
@@ -1555,7 +1586,7 @@ class LadderPlanned(Event):
             video=None if record["video"] is None else VideoTrack.from_record(record["video"]),
             grid=Grid.from_record(record["grid"]),
             rungs=tuple(Rung.from_record(item) for item in record["rungs"]),
-            audio=tuple(AudioTrack.from_record(item) for item in record["audio"]),
+            audio=tuple(AudioRung.from_record(item) for item in record["audio"]),
             duration_ms=record["duration_ms"],
         )
 
@@ -2173,41 +2204,23 @@ class RenditionProgressed(Event):
     video_id: str
     # Epoch.
     epoch: int
-    # Name of the rung.
-    rung: str
-    # Width in pixels.
-    width: int
-    # Height in pixels.
-    height: int
     # Chunks encoded.
     chunks_done: int
     # Chunks expected; null until the source is cut.
     chunks_total: int | None = None
-    # RFC 6381 codec string.
-    codec: str
-    # Digest in the names of its objects.
-    recipe: str
-    # Durations of the hole-free prefix of segments.
-    runs: tuple[SegmentRun, ...]
     # Bytes of all segments done.
     size_bytes: int
-    # Peak rate of a segment, in bits a second.
-    bandwidth_bps: int
+    # The rung as far as it is stored without a hole.
+    rendition: PlaylistRendition
 
     def as_record(self) -> dict[str, Any]:
         return {
             "video_id": self.video_id,
             "epoch": self.epoch,
-            "rung": self.rung,
-            "width": self.width,
-            "height": self.height,
             "chunks_done": self.chunks_done,
             "chunks_total": self.chunks_total,
-            "codec": self.codec,
-            "recipe": self.recipe,
-            "runs": [item.as_record() for item in self.runs],
             "size_bytes": self.size_bytes,
-            "bandwidth_bps": self.bandwidth_bps,
+            "rendition": self.rendition.as_record(),
         }
 
     @classmethod
@@ -2215,16 +2228,10 @@ class RenditionProgressed(Event):
         return cls(
             video_id=record["video_id"],
             epoch=record["epoch"],
-            rung=record["rung"],
-            width=record["width"],
-            height=record["height"],
             chunks_done=record["chunks_done"],
             chunks_total=record["chunks_total"],
-            codec=record["codec"],
-            recipe=record["recipe"],
-            runs=tuple(SegmentRun.from_record(item) for item in record["runs"]),
             size_bytes=record["size_bytes"],
-            bandwidth_bps=record["bandwidth_bps"],
+            rendition=PlaylistRendition.from_record(record["rendition"]),
         )
 
 

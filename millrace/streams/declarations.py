@@ -58,7 +58,8 @@ class WorkPorts:
     """What a work may touch.
 
     scratch is an empty folder of this attempt alone, removed afterwards; worker says who it is, for
-    `explain`; limits bound what a source may ask for.
+    `explain`; limits bound what a source may ask for; point names a place where a process may be
+    killed, and does nothing unless a test of that asked for it.
     """
 
     objects: Objects
@@ -66,6 +67,7 @@ class WorkPorts:
     scratch: Path
     worker: str
     limits: Limits
+    point: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,159 @@
+"""Decides when playlists are written, with what, and what a finished writing means (TRN-9).
+
+One writing is in hand at a time; what grew meanwhile goes into the next one. It must never announce
+a video before its playlists exist and were verified.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from millrace.processors import runs
+from millrace.processors.emit import Emit
+from millrace.processors.letters import work_letter
+from millrace.processors.publication import Package, Publication, fail, forget_chunks, said
+from millrace.processors.retries import ATTEMPTS_MAX, backoff_ms
+from millrace.schemas.envelope import Recorded
+from millrace.schemas.events import (
+    AudioEncoded,
+    AudioSummary,
+    PackageFailed,
+    PackageRequested,
+    PlaylistRendition,
+    PlaylistsWritten,
+    VideoPlayable,
+    VideoPublished,
+)
+from millrace.schemas.topics import PACKAGE_REQUESTS
+
+Result = tuple[Publication, list[Emit]]
+
+
+def package(state: Publication, at_ms: int) -> Result:
+    """Asks for a writing where there is something new to write and none is in hand."""
+    plan = state.plan
+    assert plan is not None
+    if state.package or state.published or len(state.audio) < len(plan.audio):
+        return state, []
+    left = [rung.name for rung in plan.rungs if rung.name not in state.dropped]
+    final = all(name in state.summaries for name in left)
+    if not final and not (state.grown and left and left[0] in state.playable):
+        return state, []
+    shown = [name for name in left if name in state.summaries or name == left[0]]
+    event = PackageRequested(
+        video_id=state.video_id,
+        upload_id=state.upload_id,
+        epoch=state.epoch,
+        attempt=1,
+        sequence=state.sequence + 1,
+        final=final,
+        grid=plan.grid,
+        video=tuple(state.video[name] for name in shown),
+        audio=tuple(for_playlist(audio) for audio in in_order(state)),
+    )
+    state = replace(
+        state, sequence=event.sequence, grown=False, package=Package(event, at_ms), since_ms=at_ms
+    )
+    return state, [Emit(PACKAGE_REQUESTS, event)]
+
+
+def in_order(state: Publication) -> list[AudioEncoded]:
+    return [state.audio[name] for name in sorted(state.audio)]
+
+
+def for_playlist(audio: AudioEncoded) -> PlaylistRendition:
+    summed = runs.of(segment.duration_ticks for segment in audio.segments)
+    made = summarised(audio)
+    return PlaylistRendition(
+        name=audio.rendition,
+        width=0,
+        height=0,
+        codec=audio.codec,
+        language=audio.language,
+        channels=audio.channels,
+        sample_rate_hz=audio.sample_rate_hz,
+        recipe=audio.recipe,
+        timescale=audio.sample_rate_hz,
+        frame_rate=0.0,
+        runs=summed,
+        bandwidth_bps=made.bandwidth_bps,
+        average_bps=made.size_bytes * 8000 // max(made.duration_ms, 1),
+    )
+
+
+def summarised(audio: AudioEncoded) -> AudioSummary:
+    ticks = sum(segment.duration_ticks for segment in audio.segments)
+    peak_bps = max(
+        (
+            s.size_bytes * 8 * audio.sample_rate_hz // max(s.duration_ticks, 1)
+            for s in audio.segments
+        ),
+        default=0,
+    )
+    return AudioSummary(
+        rendition=audio.rendition,
+        codec=audio.codec,
+        language=audio.language,
+        channels=audio.channels,
+        recipe=audio.recipe,
+        segments=len(audio.segments),
+        duration_ms=ticks * 1000 // audio.sample_rate_hz,
+        size_bytes=sum(segment.size_bytes for segment in audio.segments),
+        bandwidth_bps=peak_bps,
+    )
+
+
+def written(state: Publication, event: PlaylistsWritten, at_ms: int) -> Result:
+    """A writing is done: the first makes the video playable, the final one publishes it."""
+    if state.package is None or event.sequence != state.package.request.sequence:
+        return state, []
+    state, emits = replace(state, package=None, since_ms=at_ms), []
+    if not state.announced:
+        state = replace(state, announced=True, state="READY")
+        key = f"videos/{state.video_id}/master.m3u8"
+        emits.append(said(VideoPlayable(state.video_id, state.epoch, key)))
+    if event.final:
+        state = replace(state, published=True)
+        emits.append(said(publication(state, event)))
+        emits += forget_chunks(state, "the video is published")
+    return state, emits
+
+
+def publication(state: Publication, event: PlaylistsWritten) -> VideoPublished:
+    plan = state.plan
+    assert plan is not None
+    left = [rung.name for rung in plan.rungs if rung.name not in state.dropped]
+    return VideoPublished(
+        video_id=state.video_id,
+        epoch=state.epoch,
+        hls_key=event.hls_key,
+        dash_key=event.dash_key,
+        duration_ms=plan.duration_ms,
+        renditions=tuple(state.summaries[name] for name in left),
+        audio=tuple(summarised(audio) for audio in in_order(state)),
+        dropped=state.dropped,
+    )
+
+
+def failed_package(state: Publication, event: PackageFailed, recorded: Recorded[Any]) -> Result:
+    current = state.package
+    if current is None or current.retry_at_ms is not None:
+        return state, []
+    if (event.sequence, event.attempt) != (current.request.sequence, current.request.attempt):
+        return state, []
+    if event.attempt < ATTEMPTS_MAX and not event.permanent:
+        retry_at_ms = recorded.at_ms + backoff_ms(event.attempt, recorded.id)
+        return replace(state, package=replace(current, retry_at_ms=retry_at_ms)), []
+    letter = work_letter(recorded, "publishing", "package", f"{event.code}: {event.text}")
+    if state.state == "READY":
+        # Playable stays playable; the next progress or the deadline asks for another writing.
+        return replace(state, package=None), [letter]
+    state, emits = fail(state, event.code, event.text, retryable=True, at_ms=recorded.at_ms)
+    return state, [letter, *emits]
+
+
+def retry_package(state: Publication, at_ms: int) -> Result:
+    current = state.package
+    assert current is not None
+    request = replace(current.request, attempt=current.request.attempt + 1)
+    state = replace(state, package=Package(request, at_ms), since_ms=at_ms)
+    return state, [Emit(PACKAGE_REQUESTS, request)]
