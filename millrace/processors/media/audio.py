@@ -172,7 +172,7 @@ def _first_sample_at(path: Path, track: AudioTrack) -> Fraction:
 def _measure(path: Path, track: AudioTrack, line: _Line, channels: int) -> tuple[float, float]:
     """Integrated loudness (LUFS) and true peak (dBTP) of what would be encoded without gain."""
     loudness, peak = -70.0, 0.0
-    steps = [("atrim", f"end_sample={line.samples}"), ("ebur128", "metadata=1:peak=true")]
+    steps = [("ebur128", "metadata=1:peak=true")]
     for frame in _filtered(_on_line(path, track, line, channels), channels, steps):
         loudness = float(frame.metadata.get("lavfi.r128.I", loudness))
         peak = max(peak, float(frame.metadata.get("lavfi.r128.true_peak", peak)))
@@ -195,7 +195,8 @@ def _encode(
     stream.codec_context.thread_count = 1
     container.start_encoding()
     writer = SegmentWriter(stream, SAMPLE_RATE_HZ, out_dir)
-    number, gathered = 0, []
+    number = 0
+    gathered: list[Packet[Any]] = []
     for packet in _encoded(stream, frames):
         border = min(segment_start(number + 1, grid), line.frames)
         gathered.append(packet)
@@ -204,7 +205,7 @@ def _encode(
             number, gathered = number + 1, []
     container.close()
     made = sum(segment.frames for segment, _ in writer.segments)
-    if made != line.frames:
+    if made != line.frames or gathered:
         raise MediaFailed("frames_differ", f"{made} AAC frames of {line.frames}")
     return writer
 
@@ -275,7 +276,8 @@ def _placed(path: Path, track: AudioTrack, line: _Line) -> Iterator[AudioFrame]:
         ahead = Fraction(0) if time is None else time - line.zero - at
         if started and abs(ahead) <= _DRIFT_MAX:
             ahead = Fraction(0)
-        gap = round(ahead * rate)
+        # A timestamp that jumps far ahead fills the line with silence, and not a disk.
+        gap = round(min(ahead, end - at) * rate)
         for piece in _silence(frame, gap):
             at += Fraction(piece.samples, rate)
             yield piece
