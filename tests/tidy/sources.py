@@ -6,7 +6,7 @@ It must never look at what others wrote: vendored players, the environment, var/
 import ast
 import io
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -90,3 +90,9 @@ def dotted(node: ast.expr) -> str:
             return f"{before}.{node.attr}" if before else ""
         case _:
             return ""
+
+
+def assert_none(found: Iterable[str]) -> None:
+    """Fails with every place on a line of its own, so that all can be mended at once."""
+    places = sorted(found)
+    assert not places, "\n" + "\n".join(places)

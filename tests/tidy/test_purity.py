@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.tidy.sources import ROOT, Source, dotted, shipped, written
+from tests.tidy.sources import ROOT, Source, assert_none, dotted, shipped, written
 
 ENVIRONMENT = ("os.environ", "os.environb", "os.getenv", "os.putenv", "os.unsetenv")
 BROAD = ("Exception", "BaseException")
@@ -20,7 +20,8 @@ OUTSIDE = {
     "shutil", "signal", "ssl", "subprocess", "tempfile", "threading", "urllib3",
 }  # fmt: skip
 PURE_NAMES_OF_OUTSIDE = {"pathlib.PurePath", "pathlib.PurePosixPath"}
-CHECKS = ("assert", "check", "expect", "verify", "fail", "raises", "warns")
+# `suppress` checks too, as `except` does: this failure is allowed, any other is raised.
+CHECKS = ("assert", "check", "expect", "fail", "raises", "suppress", "verify", "warns")
 
 
 def expressions(source: Source) -> Iterator[tuple[int, str]]:
@@ -55,7 +56,7 @@ def handlers(source: Source) -> Iterator[ast.ExceptHandler]:
 
 def checks_something(test: ast.AST) -> bool:
     for node in ast.walk(test):
-        if isinstance(node, ast.Assert):
+        if isinstance(node, ast.Assert | ast.ExceptHandler):
             return True
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func).rpartition(".")[2]
@@ -70,23 +71,23 @@ def acts_at_import(statement: ast.stmt) -> bool:
 
 
 def test_only_settings_reads_the_environment() -> None:
-    assert [
+    assert_none(
         f"{source.at(line)} {name}"
         for source in shipped()
         if source.name != "millrace/deploy/settings.py"
         for line, name in [*expressions(source), *source.imports()]
         if name in ENVIRONMENT
-    ] == []
+    )
 
 
 def test_processors_reach_nothing_outside() -> None:
-    assert [
+    assert_none(
         f"{source.at(line)} {name}"
         for source in shipped()
         if source.name.startswith("millrace/processors/") and "/media/" not in source.name
         for line, name in [*source.imports(), *expressions(source)]
         if name == "open" or (name.split(".")[0] in OUTSIDE and name not in PURE_NAMES_OF_OUTSIDE)
-    ] == []
+    )
 
 
 @pytest.mark.parametrize("line", ["import time", "import random", "from uuid import uuid4"])
@@ -110,21 +111,21 @@ def test_ruff_bans_clock_and_randomness_in_processors_alone(
 
 
 def test_importing_the_package_does_nothing() -> None:
-    assert [
+    assert_none(
         source.at(statement.lineno)
         for source in shipped()
         for statement in source.tree.body
         if acts_at_import(statement)
-    ] == []
+    )
 
 
 def test_no_handler_of_everything_swallows_what_it_caught() -> None:
-    assert [
+    assert_none(
         source.at(handler.lineno)
         for source in written()
         for handler in handlers(source)
         if swallows(handler)
-    ] == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,20 +144,20 @@ def test_a_handler_that_only_logs_swallows(body: str, silent: bool) -> None:
 
 
 def test_every_test_checks_something() -> None:
-    assert [
+    assert_none(
         f"{source.at(function.lineno)} {function.name}"
         for source in written()
         if source.name.startswith("tests/")
         for function in source.functions()
         if function.name.startswith("test_") and not checks_something(function)
-    ] == []
+    )
 
 
 def test_tests_patch_nothing_of_ours() -> None:
-    assert [
+    assert_none(
         f"{source.at(line)} {name}"
         for source in written()
         if source.name.startswith("tests/")
         for line, name in source.imports()
         if name.startswith(("unittest.mock", "mock."))
-    ] == []
+    )

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.tidy.sources import ROOT, Source, shipped, sources
+from tests.tidy.sources import ROOT, Source, assert_none, shipped, sources
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OWN = {"millrace", "tests", "benchmarks", "tools"}
@@ -48,22 +48,22 @@ DEV = BUILD | declared(PROJECT["dependency-groups"]["dev"])
 
 
 def test_the_package_imports_exactly_what_it_declares() -> None:
-    assert sorted(third_party(shipped())) == sorted(RUNTIME)
+    assert_none(third_party(shipped()).keys() ^ RUNTIME.keys())
 
 
 def test_tests_and_benchmarks_import_exactly_what_they_declare() -> None:
     imported = third_party([source for source in sources() if source not in shipped()])
-    assert sorted(set(imported) - set(RUNTIME) | COMMANDS) == sorted(DEV)
+    assert_none((imported.keys() - RUNTIME.keys() | COMMANDS) ^ DEV.keys())
 
 
 def test_every_pin_is_within_what_is_declared() -> None:
     for name, wanted in (("runtime", RUNTIME), ("dev", RUNTIME | DEV), ("build", BUILD)):
         pins = pinned(name)
-        assert [
+        assert_none(
             package
             for package, requirement in wanted.items()
             if package not in pins or pins[package] not in requirement.specifier
-        ] == []
+        )
 
 
 def test_the_lock_files_agree_on_every_version() -> None:

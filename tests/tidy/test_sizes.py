@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.tidy.sources import ROOT, Function, Source, written
+from tests.tidy.sources import ROOT, Function, Source, assert_none, written
 
 LINES_A_FILE_MAX = 400
 LINES_A_FUNCTION_MAX = 50
@@ -13,7 +13,8 @@ COLUMNS_MAX = 100
 NESTING_MAX = 3
 
 WEB = ROOT / "millrace" / "gateway" / "web"
-BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.With, ast.AsyncWith, ast.Match)
+# What decides or repeats. A `with` does neither: it only says how long something is held.
+BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match)
 
 
 def function_lines(function: Function) -> int:
@@ -65,24 +66,24 @@ def pages() -> list[tuple[str, list[str]]]:
 
 def test_no_file_is_longer_than_one_idea() -> None:
     files = [(source.name, source.lines) for source in written()] + pages()
-    assert [f"{name}: {len(lines)}" for name, lines in files if len(lines) > LINES_A_FILE_MAX] == []
+    assert_none(f"{name}: {len(lines)}" for name, lines in files if len(lines) > LINES_A_FILE_MAX)
 
 
 def test_no_line_of_a_page_is_wider_than_ruff_allows_in_python() -> None:
-    assert [
+    assert_none(
         f"{name}:{number}"
         for name, lines in pages()
         for number, line in enumerate(lines, 1)
         if len(line) > COLUMNS_MAX
-    ] == []
+    )
 
 
 def test_no_function_is_longer_than_a_screen() -> None:
-    assert [place for source in written() for place in too_long_functions(source)] == []
+    assert_none(place for source in written() for place in too_long_functions(source))
 
 
 def test_no_function_nests_deeper_than_three_blocks() -> None:
-    assert [place for source in written() for place in too_deep_functions(source)] == []
+    assert_none(place for source in written() for place in too_deep_functions(source))
 
 
 @pytest.mark.parametrize(
@@ -90,9 +91,9 @@ def test_no_function_nests_deeper_than_three_blocks() -> None:
     [
         ("def f():\n  pass", 0),
         ("def f():\n  if a:\n    pass\n  elif b:\n    pass\n  elif c:\n    pass", 1),
-        ("def f():\n  for a in b:\n    with c:\n      if d:\n        pass", 3),
+        ("def f():\n  for a in b:\n    with c:\n      if d:\n        pass", 2),
         ("def f():\n  if a:\n    pass\n  else:\n    if b:\n      pass\n    d()", 2),
-        ("async def f():\n  async with a:\n    def g():\n      if b:\n        pass", 1),
+        ("async def f():\n  while a:\n    def g():\n      if b:\n        pass", 1),
     ],
 )
 def test_nesting_counts_blocks_within_one_function(code: str, depth: int) -> None:

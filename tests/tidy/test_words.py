@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from tests.tidy.sources import ROOT, Source, sources, written
+from tests.tidy.sources import ROOT, Source, assert_none, sources, written
 
 EMPTY_WORDS = {"common", "helper", "helpers", "manager", "misc", "util", "utils"}
 PROMISES = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
@@ -44,44 +44,44 @@ def tracked_text() -> Iterator[tuple[str, str]]:
 
 
 def test_every_module_says_why_it_exists() -> None:
-    assert [source.name for source in sources() if not ast.get_docstring(source.tree)] == []
+    assert_none(source.name for source in sources() if not ast.get_docstring(source.tree))
 
 
 def test_no_file_or_folder_has_an_empty_name() -> None:
     parts = {(source.name, word) for source in sources() for word in words(source.name)}
-    assert [name for name, word in sorted(parts) if word in EMPTY_WORDS] == []
+    assert_none(name for name, word in sorted(parts) if word in EMPTY_WORDS)
 
 
 def test_no_class_or_function_has_an_empty_name() -> None:
-    assert [
+    assert_none(
         f"{source.at(line)} {name}"
         for source in written()
         for line, name in definitions(source)
         if words(name) & (EMPTY_WORDS - {"common"})
-    ] == []
+    )
 
 
 def test_comments_promise_nothing() -> None:
-    assert [
+    assert_none(
         f"{source.at(line)} {text}"
         for source in written()
         if source.name != THIS_FILE
         for line, text in source.comments()
         if PROMISES.search(text)
-    ] == []
+    )
 
 
 def test_no_file_names_a_folder_of_the_machine_it_was_written_on() -> None:
     here = [str(ROOT), str(Path.home())]
     places = [place for place in here if len(Path(place).parts) > 2]
-    assert [
+    assert_none(
         name
         for name, text in tracked_text()
         if HOMES.search(text) or any(place in text for place in places)
-    ] == []
+    )
 
 
 def test_lock_files_name_no_host() -> None:
     locks = sorted((ROOT / "requirements").glob("*.txt"))
     assert len(locks) == 4
-    assert [path.name for path in locks if "://" in path.read_text()] == []
+    assert_none(path.name for path in locks if "://" in path.read_text())
