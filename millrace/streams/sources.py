@@ -130,7 +130,7 @@ def do_cut(recorded: Recorded[CutRequested], ports: WorkPorts) -> Iterator[Emit]
             epoch=request.epoch,
             attempt=request.attempt,
             object_key=key,
-            size_bytes=made.size_bytes,
+            size_bytes=made.bytes,
             sha256=digest,
             range=made.range,
         )

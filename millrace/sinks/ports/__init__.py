@@ -19,7 +19,7 @@ from millrace.sinks.ports.errors import (
 )
 from millrace.sinks.ports.log import Append, Appended, Log
 from millrace.sinks.ports.objects import Objects, ObjectStat, Part
-from millrace.sinks.ports.tables import Column, Key, Page, Row, Table, Tables, Version
+from millrace.sinks.ports.tables import Column, ColumnType, Key, Page, Row, Table, Tables, Version
 
 __all__ = [
     "Allowance",
@@ -28,6 +28,7 @@ __all__ = [
     "BadDigest",
     "Cache",
     "Column",
+    "ColumnType",
     "InvalidKey",
     "InvalidPart",
     "Key",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 Key = tuple[Any, ...]
+ColumnType = Literal["text", "int", "double", "bool", "bytes", "json"]
 
 
 class Version(NamedTuple):
@@ -22,7 +23,7 @@ class Column:
     """A column; json takes what json.dumps takes and gives it back with dictionaries equal."""
 
     name: str
-    type: Literal["text", "int", "double", "bool", "bytes", "json"]
+    type: ColumnType
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The outside world: settings, composition, the command line, rebuild and fsck."""

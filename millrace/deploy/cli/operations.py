@@ -1,0 +1,138 @@
+"""Operators' commands: the log, dead letters, describe, rebuild, fsck."""
+
+import click
+from millrace.streams.describe import describe_mermaid, describe_text
+from rich.table import Table
+
+from millrace.deploy.cli.shell import Answer, console, run, with_server
+from millrace.deploy.client import Client
+from millrace.deploy.settings import Settings
+from millrace.streams.topologies import TOPOLOGIES
+
+
+@click.command("log")
+@click.argument("topic")
+@click.option("--partition", default=0, show_default=True)
+@click.option("--after", default=-1, show_default=True, help="Offset after which to read.")
+@click.option("--limit", default=100, show_default=True)
+@with_server
+def log_command(
+    topic: str, partition: int, after: int, limit: int, as_json: bool, given: Settings
+) -> None:
+    """Read records of TOPIC."""
+
+    async def work(client: Client) -> Answer:
+        found: Answer = await client.call(
+            "GET", f"/v1/log/{topic}", partition=partition, after=after, limit=limit
+        )
+        return found
+
+    def show(found: Answer) -> None:
+        for record in found["records"]:
+            text = f"{record['offset']:>8}  {record['at']}  {record['key']}  {record['event']}"
+            console().print(text, highlight=False)
+
+    run(given, "operator", work, as_json, show)
+
+
+@click.group("dead-letters")
+def dead_letters_command() -> None:
+    """See what nobody could process, and try it again."""
+
+
+@dead_letters_command.command("list")
+@with_server
+def list_command(as_json: bool, given: Settings) -> None:
+    """List dead letters."""
+
+    async def work(client: Client) -> Answer:
+        found: Answer = await client.call("GET", "/v1/dead-letters")
+        return found
+
+    def show(found: Answer) -> None:
+        table = Table("letter", "kind", "step", "topic", "offset", "reason")
+        for letter in found["deadLetters"]:
+            place = f"{letter['topic']}/{letter['partition']}"
+            step = f"{letter['topology']}/{letter['step']}"
+            row = letter["letterId"], letter["kind"], step, place, str(letter["offset"])
+            table.add_row(*row, letter["reason"])
+        console().print(table)
+
+    run(given, "operator", work, as_json, show)
+
+
+@dead_letters_command.command("show")
+@click.argument("letter")
+@with_server
+def show_command(letter: str, as_json: bool, given: Settings) -> None:
+    """Show LETTER whole."""
+
+    async def work(client: Client) -> Answer:
+        found: Answer = await client.call("GET", f"/v1/dead-letters/{letter}")
+        return found
+
+    run(given, "operator", work, as_json, lambda found: console().print_json(data=found))
+
+
+@dead_letters_command.command("redrive")
+@click.argument("letter")
+@with_server
+def redrive_command(letter: str, as_json: bool, given: Settings) -> None:
+    """Ask for LETTER to be tried again; the request is a record on the log."""
+
+    async def work(client: Client) -> Answer:
+        found: Answer = await client.call("POST", f"/v1/dead-letters/{letter}/redrive")
+        return found
+
+    run(given, "operator", work, as_json, lambda _: console().print("It will be tried again."))
+
+
+@click.command("describe")
+@click.option("--mermaid", is_flag=True, help="As a Mermaid graph.")
+def describe_command(mermaid: bool) -> None:
+    """Print the topologies: what each step reads and writes."""
+    click.echo(describe_mermaid(TOPOLOGIES) if mermaid else describe_text(TOPOLOGIES))
+
+
+@click.command("rebuild")
+@click.argument("projection")
+@click.option(
+    "--verify", is_flag=True, required=True, help="Compare with the live rows; change nothing."
+)
+@with_server
+def rebuild_command(projection: str, verify: bool, as_json: bool, given: Settings) -> None:
+    """Make the rows of PROJECTION (or all) again from the log, in a fresh space, and compare."""
+    assert verify
+
+    async def work(client: Client) -> Answer:
+        body = {"projection": projection}
+        found: Answer = await client.call("POST", "/v1/operations/rebuild", body)
+        if found["differences"]:
+            text = f"{len(found['differences'])} rows differ from what the log says."
+            return {**found, "state": "DIFFERENT", "error": {"code": "rows_differ", "text": text}}
+        return found
+
+    def show(found: Answer) -> None:
+        for table in found["tables"]:
+            console().print(f"{table['table']}: {table['rows']} rows equal", highlight=False)
+
+    run(given, "operator", work, as_json, show)
+
+
+@click.command("fsck")
+@with_server
+def fsck_command(as_json: bool, given: Settings) -> None:
+    """Compare the objects with the log: what is missing, altered or nobody's."""
+
+    async def work(client: Client) -> Answer:
+        found: Answer = await client.call("POST", "/v1/operations/fsck")
+        if found["missing"] or found["altered"]:
+            text = f"{len(found['missing'])} missing, {len(found['altered'])} altered objects."
+            return {**found, "state": "DAMAGED", "error": {"code": "objects_damaged", "text": text}}
+        return found
+
+    def show(found: Answer) -> None:
+        text = f"{found['checked']} objects as the log says, {len(found['orphans'])} nobody's"
+        console().print(text, highlight=False)
+
+    run(given, "operator", work, as_json, show)

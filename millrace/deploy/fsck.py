@@ -1,0 +1,139 @@
+"""Compares the objects with the log (RPL-8): what the log says must be there, whole, and no more.
+
+It reads every byte of every object that the log names, and changes nothing.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import md5, sha256
+from typing import Any
+
+from millrace.schemas.events import (
+    AudioEncoded,
+    ChunkEncoded,
+    Event,
+    PlaylistsWritten,
+    PosterMade,
+    SourceProbed,
+    SourceStored,
+    VideoDeleted,
+    VideoPublished,
+)
+from millrace.schemas.topics import PUBLICATIONS, RENDITIONS, SOURCES, THUMBNAILS, UPLOADS, Topic
+from millrace.sinks.ports import Log, NotFound, Objects
+from millrace.streams.outputs import prefix_of
+
+READ: tuple[Topic, ...] = (UPLOADS, SOURCES, RENDITIONS, THUMBNAILS, PUBLICATIONS)
+# Notes of works and temporary chunks come and go by themselves; nobody reads them after a video.
+KEPT = ("originals/", "videos/", "images/")
+PAGE = 1_000
+BLOCK_BYTES = 8 << 20
+
+
+@dataclass(slots=True)
+class Expected:
+    """What the log says: size and, where it says so, SHA-256 by key."""
+
+    sizes: dict[str, int | None] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    originals: dict[str, str] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+
+    def take(self, event: Event) -> None:
+        match event:
+            case SourceStored():
+                self.sizes[event.object_key] = event.size_bytes
+                self.originals[event.video_id] = event.object_key
+            case SourceProbed() if event.video_id in self.originals:
+                self.digests[self.originals[event.video_id]] = event.sha256
+            case ChunkEncoded(rung=name) | AudioEncoded(rendition=name):
+                prefix = prefix_of(event.video_id, name, event.recipe)
+                self.sizes[f"{prefix}/init.mp4"] = None
+                for segment in event.segments:
+                    self.sizes[f"{prefix}/{segment.number}.m4s"] = segment.size_bytes
+            case PosterMade():
+                self.sizes[event.object_key] = event.size_bytes
+                stem = event.object_key.removeprefix("images/").partition(".")[0]
+                self.digests[event.object_key] = stem
+            case VideoPublished() | PlaylistsWritten():
+                for key in (event.hls_key, event.dash_key):
+                    if key:
+                        self.sizes[key] = None
+            case VideoDeleted():
+                self.deleted.add(event.video_id)
+
+    def wanted(self) -> dict[str, int | None]:
+        """Less what belongs to deleted videos; their originals stay (ING-7)."""
+        gone = tuple(f"videos/{video_id}/" for video_id in self.deleted)
+        return {k: v for k, v in self.sizes.items() if not (gone and k.startswith(gone))}
+
+
+async def fsck(log: Log, objects: Objects, partitions: int) -> Mapping[str, Any]:
+    """`checked`, and the keys that are `missing`, `altered` or `orphans` (nobody's)."""
+    expected = Expected()
+    for topic in READ:
+        for partition in range(partitions):
+            async for record in records(log, topic, partition):
+                expected.take(record.event)
+    return await asyncio.to_thread(check, expected, objects)
+
+
+async def records(log: Log, topic: Topic, partition: int) -> Any:
+    after = -1
+    while found := await log.read(topic.name, partition, after, PAGE):
+        for record in found:
+            yield record
+        after = found[-1].offset
+
+
+def check(expected: Expected, objects: Objects) -> dict[str, Any]:
+    wanted = expected.wanted()
+    missing, altered = [], []
+    for key, size_bytes in sorted(wanted.items()):
+        stat = objects.head(key)
+        if stat is None:
+            missing.append(key)
+        elif (size_bytes is not None and stat.size_bytes != size_bytes) or not whole(
+            objects, key, stat.size_bytes, stat.etag, expected.digests.get(key)
+        ):
+            altered.append(key)
+    orphans = [key for key in stored(objects) if key not in wanted and not playlist(key, wanted)]
+    return {
+        "checked": len(wanted) - len(missing) - len(altered),
+        "missing": missing,
+        "altered": altered,
+        "orphans": orphans,
+    }
+
+
+def playlist(key: str, wanted: Mapping[str, Any]) -> bool:
+    """A playlist of a video that has a master: media playlists are named by it, not by the log."""
+    folder = key.rpartition("/")[0]
+    return key.endswith(".m3u8") and any(one.startswith(folder + "/") for one in wanted)
+
+
+def whole(objects: Objects, key: str, size_bytes: int, etag: str, digest: str | None) -> bool:
+    """Every byte read again: its SHA-256 where the log says it, else the MD5 the store gave."""
+    plain, strong, place = md5(usedforsecurity=False), sha256(), 0
+    try:
+        while place < size_bytes:
+            block = objects.read(key, place, BLOCK_BYTES)
+            if not block:
+                return False
+            plain.update(block)
+            strong.update(block)
+            place += len(block)
+    except NotFound:
+        return False
+    if digest is not None:
+        return strong.hexdigest() == digest
+    return "-" in etag or plain.hexdigest() == etag
+
+
+def stored(objects: Objects) -> Iterable[str]:
+    for prefix in KEPT:
+        after = ""
+        while page := objects.list(prefix, after, PAGE):
+            yield from (stat.key for stat in page)
+            after = page[-1].key
