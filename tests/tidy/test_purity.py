@@ -20,6 +20,7 @@ OUTSIDE = {
     "shutil", "signal", "ssl", "subprocess", "tempfile", "threading", "urllib3",
 }  # fmt: skip
 PURE_NAMES_OF_OUTSIDE = {"pathlib.PurePath", "pathlib.PurePosixPath"}
+SLEEPS = ("time.sleep", "asyncio.sleep")
 # `suppress` checks too, as `except` does: this failure is allowed, any other is raised.
 CHECKS = ("assert", "check", "expect", "fail", "raises", "suppress", "verify", "warns")
 
@@ -63,6 +64,18 @@ def checks_something(test: ast.AST) -> bool:
             if called.lstrip("_").startswith(CHECKS):
                 return True
     return False
+
+
+def sleeps(node: ast.AST) -> Iterator[int]:
+    """Lines that sleep outside a loop: a wait for a time, where a loop waits for a condition."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.While | ast.For | ast.AsyncFor):
+            continue
+        match child:
+            case ast.Call(args=[length]) if dotted(child.func) in SLEEPS:
+                if ast.unparse(length) != "0":
+                    yield child.lineno
+        yield from sleeps(child)
 
 
 def acts_at_import(statement: ast.stmt) -> bool:
@@ -160,4 +173,13 @@ def test_tests_patch_nothing_of_ours() -> None:
         if source.name.startswith("tests/")
         for line, name in source.imports()
         if name.startswith(("unittest.mock", "mock."))
+    )
+
+
+def test_no_test_sleeps_instead_of_waiting_for_something() -> None:
+    assert_none(
+        source.at(line)
+        for source in written()
+        if source.name.startswith("tests/")
+        for line in sleeps(source.tree)
     )
