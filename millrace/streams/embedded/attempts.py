@@ -1,0 +1,50 @@
+"""One attempt at a request, step by step, wherever it runs: in a worker process or in a test.
+
+It turns what a work raises into the failure that the fold hears about, and must never decide about
+another attempt: that is the fold's. StoreBusy goes through, because a busy dependency is no failure
+of the work.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from millrace.processors.media.failures import MediaFailed, Refused
+from millrace.schemas.envelope import Recorded
+from millrace.schemas.events import Event
+from millrace.sinks.ports import StoreBusy
+from millrace.streams.declarations import Failure, Work, WorkPorts
+from millrace.streams.embedded.board import checked
+from millrace.streams.embedded.folding import reason_of
+
+
+class Made(NamedTuple):
+    """A result, checked against the declaration and encoded."""
+
+    topic: str
+    event: Event
+    value: bytes
+
+
+def attempt(work: Work, recorded: Recorded[Event], ports: WorkPorts) -> Iterator[Made | Failure]:
+    """The results in order, and a Failure last where it failed. Raises StoreBusy.
+
+    Nothing at all where the request is no longer wanted. Who iterates makes a result durable before
+    he asks for the next.
+    """
+    try:
+        if work.still_wanted is not None and not work.still_wanted(recorded, ports):
+            return
+        for emit in work.do(recorded, ports):
+            topic, event, value = checked(work, emit)
+            yield Made(topic.name, event, value)
+    except StoreBusy:
+        raise
+    except Refused as refused:
+        yield Failure(refused.code, refused.text, permanent=True)
+    except MediaFailed as failed:
+        yield Failure(failed.code, failed.text, permanent=False)
+    except MemoryError:
+        text = f"needed more than {work.memory_bytes_max >> 20} MiB of memory"
+        yield Failure("out_of_memory", text, permanent=False)
+    except Exception as bug:  # noqa: BLE001 - a bug of the work, told by its failure event
+        yield Failure("bug", reason_of(bug), permanent=False)

@@ -1,0 +1,277 @@
+"""One fold in one partition: the states of its keys and the transition that a record makes.
+
+A transition is all or nothing: state, outputs, deadline and what it waits for come from one call of
+a pure function, and a function that raises changes nothing but parks its key. This module must
+never read a clock.
+"""
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from millrace.processors.emit import Deadline, Emit, Waiting
+from millrace.schemas import codec
+from millrace.schemas.envelope import Recorded
+from millrace.streams.declarations import Fold
+from millrace.streams.embedded import waiting
+from millrace.streams.embedded.letters import append_letter
+from millrace.streams.embedded.metrics import Metrics
+from millrace.streams.embedded.parking import Parking
+from millrace.streams.embedded.records import Record
+from millrace.streams.embedded.store import Connection, Store
+from millrace.streams.embedded.timers import Timers
+from millrace.streams.embedded.transaction import Output, Transaction
+
+# A state is read and written whole; design: joins keep bitsets and running figures, no lists.
+STATE_BYTES_MAX = 64 * 1024
+# States of one fold and partition that stay decoded in memory.
+HELD_MAX = 65536
+# Outputs of the parts of one record are numbered apart, so that a parked part keeps its numbers.
+OUTPUTS_PER_PART = 1 << 16
+
+UPSERT = "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?)"
+DELETE = "DELETE FROM states WHERE step = ? AND partition = ? AND key = ?"
+
+
+class FoldBug(AssertionError):
+    """A fold broke the rules of its declaration."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A state with all that follows from it."""
+
+    state: Any
+    value: bytes
+    deadline: Deadline | None
+    said: waiting.Said
+
+
+class KeyedFold:
+    """The states of a fold in one partition; takes part in transactions."""
+
+    def __init__(
+        self, fold: Fold, topology: str, partition: int, store: Store, metrics: Metrics
+    ) -> None:
+        self.fold = fold
+        self.topology = topology
+        self._metrics = metrics
+        self._store = store
+        self._where = (store.number_of("step", f"{topology}/{fold.name}"), partition)
+        self._writes = {topic.name for topic in fold.writes}
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(fold.state).decode
+        self._held: dict[bytes, Held | None] = {}
+        self._changed: dict[bytes, Held | None] = {}
+        self.parking = Parking(store, *self._where)
+        self.timers = Timers(self._stored_deadlines())
+
+    def _stored_deadlines(self) -> list[tuple[int, bytes]]:
+        query = (
+            "SELECT due_ms, key FROM states WHERE step = ? AND partition = ? AND due_ms NOT NULL"
+        )
+        return self._store.connection.execute(query, self._where).fetchall()
+
+    def take(self, tx: Transaction, record: Record, recorded: Recorded[Any]) -> int:
+        """Folds a record, or the parts that the fold explodes it into; how many transitions."""
+        fold = self.fold
+        if fold.explode is None:
+            key = recorded.key if fold.key is None else fold.key(recorded)
+            if key is not recorded.key:
+                recorded = replace(recorded, key=key)
+            self.transition(tx, record, recorded, 0)
+            return 1
+        count = 0
+        for count, part in enumerate(self._parts(tx, record, recorded), 1):
+            self.transition(tx, record, part, count - 1)
+        return count
+
+    def _parts(
+        self, tx: Transaction, record: Record, recorded: Recorded[Any]
+    ) -> list[Recorded[Any]]:
+        """The parts. An explode that raises has no key to park: the record is a dead letter."""
+        assert self.fold.explode is not None
+        try:
+            pairs = list(self.fold.explode(recorded))
+        except Exception as bug:  # noqa: BLE001 - a bug of the fold, told by a dead letter
+            append_letter(tx, "parked", self.topology, self.fold.name, record, reason_of(bug))
+            return []
+        return [replace(recorded, key=key, event=event) for key, event in pairs]
+
+    def transition(
+        self,
+        tx: Transaction,
+        record: Record,
+        recorded: Recorded[Any],
+        part: int,
+        expired: Deadline | None = None,
+    ) -> None:
+        """One call of the fold for one key, with all that follows from it.
+
+        `expired` is the deadline that is being folded; the state must not have it afterwards.
+        """
+        key = recorded.key
+        if key in self.parking.queues:
+            self.parking.add(key, record, part)
+            tx.join(self.parking)
+            return
+        before = self.current(key)
+        try:
+            state, emits = self.fold.apply(None if before is None else before.state, recorded)
+            outputs = [self._checked(emit) for emit in emits]
+            after = self._after(state, before)
+            if expired is not None and after is not None and after.deadline == expired:
+                raise FoldBug(f"deadline {expired.name} is still there after it passed")
+        except Exception as bug:  # noqa: BLE001 - parks the key, in this same transaction
+            self._park(tx, record, recorded, part, bug)
+            return
+        cause = (recorded, record)
+        if after is not before:
+            tx.join(self)
+            self._changed[key] = after
+            now_said = None if after is None else after.said
+            if now_said != (None if before is None else before.said):
+                waiting.say(tx, self.topology, self.fold.name, key, now_said, cause)
+        for number, output in enumerate(outputs, part * OUTPUTS_PER_PART):
+            tx.emit(self.fold.name, number, output, cause)
+
+    def current(self, key: bytes) -> Held | None:
+        """What the key holds within this transaction."""
+        try:
+            return self._changed[key]
+        except KeyError:
+            pass
+        try:
+            return self._held[key]
+        except KeyError:
+            held = self._held[key] = self._loaded(key)
+            return held
+
+    def _loaded(self, key: bytes) -> Held | None:
+        query = "SELECT value FROM states WHERE step = ? AND partition = ? AND key = ?"
+        row = self._store.connection.execute(query, (*self._where, key)).fetchone()
+        return None if row is None else self._derived(self._decode(row[0]), row[0])
+
+    def _after(self, state: Any | None, before: Held | None) -> Held | None:
+        """What the key holds after the transition. Raises FoldBug, EndlessWait."""
+        if state is None:
+            return None
+        if before is not None and state is before.state:
+            return before
+        if not isinstance(state, self.fold.state):
+            raise FoldBug(f"state is a {type(state).__name__}, not a {self.fold.state.__name__}")
+        value = self._encode(state)
+        if len(value) > STATE_BYTES_MAX:
+            raise FoldBug(f"state of {len(value)} bytes; {STATE_BYTES_MAX} are allowed")
+        return self._derived(state, value)
+
+    def _derived(self, state: Any, value: bytes) -> Held:
+        fold = self.fold
+        deadline = None if fold.deadline is None else fold.deadline(state)
+        waits = None if fold.waiting is None else fold.waiting(state)
+        return Held(state, value, deadline, waiting.said(waits, deadline))
+
+    def _checked(self, emit: Emit) -> Output:
+        """The output, encoded. Raises FoldBug where the fold did not declare it."""
+        topic, event = emit.topic, emit.event
+        if topic.name not in self._writes:
+            raise FoldBug(f"{self.fold.name} does not declare that it writes {topic.name}")
+        if type(event) not in topic.events:
+            raise FoldBug(f"{topic.name} does not carry {type(event).__name__}")
+        return topic, event, codec.encode(event)
+
+    def _park(
+        self, tx: Transaction, record: Record, recorded: Recorded[Any], part: int, bug: Exception
+    ) -> None:
+        key, step = recorded.key, self.fold.name
+        self.parking.add(key, record, part)
+        tx.join(self.parking)
+        self._metrics.parked(self.topology, tx.now_ms)
+        reason = reason_of(bug)
+        append_letter(tx, "parked", self.topology, step, record, reason, key)
+        before = self.current(key)
+        video_id = getattr(recorded.event, "video_id", "")
+        if before is not None and before.said is not None:
+            video_id = before.said[0].video_id
+        stuck = Waiting(
+            video_id=video_id,
+            waits_for=f"a fix of {step}, which failed: {reason}"[:500],
+            since_ms=recorded.at_ms,
+            holder="",
+            next="an operator redrives its dead letter",
+        )
+        waiting.say(tx, self.topology, step, key, (stuck, None), (recorded, record))
+
+    def redrive(self, tx: Transaction, key: bytes, cause: Record) -> int:
+        """Folds what queued behind the key, in order, until one raises again; how many."""
+        if key not in self.parking.queues:
+            return 0
+        tx.join(self.parking)
+        queued = self.parking.release(key)
+        before = self.current(key)
+        still = None if before is None else before.said
+        waiting.say(tx, self.topology, self.fold.name, key, still, (cause.recorded, cause))
+        for place, part in queued:
+            record = tx.log.at(place)
+            self.transition(tx, record, self._part_of(record, part, key), part)
+        after = self.current(key)
+        if after is not None and after.deadline is not None:
+            self.timers.add(after.deadline.at_ms, key)
+        return len(queued)
+
+    def _part_of(self, record: Record, part: int, key: bytes) -> Recorded[Any]:
+        recorded = record.recorded
+        if self.fold.explode is None:
+            return replace(recorded, key=key)
+        for number, (part_key, event) in enumerate(self.fold.explode(recorded)):
+            if number == part:
+                return replace(recorded, key=part_key, event=event)
+        raise AssertionError(f"record {record.place} has no part {part} any more")
+
+    def keys(self) -> Iterator[bytes]:
+        """All keys that hold a state, committed ones alone."""
+        query = "SELECT key FROM states WHERE step = ? AND partition = ? ORDER BY key"
+        for (key,) in self._store.connection.execute(query, self._where):
+            yield key
+
+    def write(self, connection: Connection) -> None:
+        where, changed = self._where, self._changed
+        connection.executemany(
+            UPSERT,
+            [
+                (*where, key, held.value, held.deadline.at_ms if held.deadline else None)
+                for key, held in changed.items()
+                if held is not None
+            ],
+        )
+        connection.executemany(
+            DELETE, [(*where, key) for key, held in changed.items() if held is None]
+        )
+
+    def commit(self) -> None:
+        for key, held in self._changed.items():
+            if held is not None and held.deadline is not None:
+                before = self._held.get(key)
+                if before is None or before.deadline != held.deadline:
+                    self.timers.add(held.deadline.at_ms, key)
+            self._held[key] = held
+        self._changed = {}
+        self.timers.commit()
+        if len(self._held) > HELD_MAX:
+            # The oldest go; a dictionary keeps the order of first insertion.
+            for key in list(self._held)[: HELD_MAX // 8]:
+                del self._held[key]
+
+    def rollback(self) -> None:
+        self._changed = {}
+        self.timers.rollback()
+
+
+def reason_of(bug: Exception) -> str:
+    """What was raised and where, in one line."""
+    frames = traceback.extract_tb(bug.__traceback__)
+    where = f" at {frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
+    return f"{bug!r}{where}"

@@ -1,0 +1,183 @@
+"""Projections: committed records become rows, which bear the place that they came from.
+
+At least once, and idempotent by version: rows are durable in the tables before the position moves,
+and an older version never overwrites a newer one. A projection must never hold up a fold.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from millrace.schemas.codec import BadRecord, UnknownFingerprint
+from millrace.sinks.ports import Row, Tables, Version
+from millrace.streams.declarations import Project, Topology
+from millrace.streams.embedded import points
+from millrace.streams.embedded.folding import reason_of
+from millrace.streams.embedded.metrics import Metrics
+from millrace.streams.embedded.points import At
+from millrace.streams.embedded.positions import Positions
+from millrace.streams.embedded.records import Partition, Record
+from millrace.streams.embedded.store import Connection
+from millrace.streams.embedded.submissions import Lettered, Projected, Submission
+from millrace.streams.embedded.transaction import PartitionedLog
+
+# Records that become rows of one call of the tables.
+ROWS_MAX = 500
+# The generation of every topic of this engine: its partition count never changes.
+GENERATION = 0
+
+Submit = Callable[[Submission], None]
+
+
+class Cursor:
+    """One projection over one partition of its topic."""
+
+    def __init__(
+        self, project: Project, topology: str, step: int, partition: Partition, position: int
+    ) -> None:
+        self.project = project
+        self.topology = topology
+        self.step = step
+        self.partition = partition
+        self.position = position
+
+
+class Projector:
+    """All projections; calls are of one thread, which may be another than the engine's."""
+
+    def __init__(
+        self,
+        topologies: tuple[Topology, ...],
+        log: PartitionedLog,
+        tables: Tables,
+        submit: Submit,
+        metrics: Metrics,
+        at: At,
+    ) -> None:
+        self._tables = tables
+        self._submit = submit
+        self._metrics = metrics
+        self._at = at
+        self._cursors: list[Cursor] = []
+        positions = Positions(log.store)
+        tables.create([project.table for t in topologies for project in t.projects])
+        for topology in topologies:
+            for project in topology.projects:
+                step = log.store.number_of("step", f"{topology.name}/{project.name}")
+                for partition in log.partitions[project.reads.name]:
+                    position = positions.stored(step, partition)
+                    cursor = Cursor(project, topology.name, step, partition, position)
+                    self._cursors.append(cursor)
+
+    def run(self, connection: Connection) -> bool:
+        """Projects one batch of each partition that has news; whether there were any.
+
+        StoreBusy: nothing of the batch counts; call again later.
+        """
+        moved = False
+        for cursor in self._cursors:
+            if cursor.position < cursor.partition.committed:
+                moved = self._advance(cursor, connection) or moved
+        return moved
+
+    def _advance(self, cursor: Cursor, connection: Connection) -> bool:
+        partition, end = cursor.partition, cursor.partition.committed
+        records = partition.read(connection, cursor.position, end, ROWS_MAX)
+        rows: list[Row] = []
+        position = cursor.position if records else end
+        for record in records:
+            found = self._rows(cursor, record)
+            if found is None:
+                break
+            rows += found
+            position = record.offset + 1
+        if position == cursor.position:
+            return False
+        if rows:
+            self._write(cursor, records, rows)
+        self._at(points.ROWS_WRITTEN)
+        cursor.position = position
+        self._submit(Projected(cursor.step, partition, position))
+        return True
+
+    def _rows(self, cursor: Cursor, record: Record) -> list[Row] | None:
+        """The record's rows, none where it is a dead letter, None where it has to wait."""
+        project = cursor.project
+        try:
+            return rows_of(project, record)
+        except UnknownFingerprint:
+            self._metrics.put(
+                "millrace_stopped",
+                1,
+                topology=cursor.topology,
+                partition=str(cursor.partition.index),
+            )
+            return None
+        except BadRecord as bad:
+            self._letter(cursor, "record", record, str(bad))
+        except Exception as bug:  # noqa: BLE001 - a bug of the projection, told by a dead letter
+            self._letter(cursor, "parked", record, reason_of(bug))
+        return []
+
+    def _write(self, cursor: Cursor, records: list[Record], rows: list[Row]) -> None:
+        """Upserts the rows; where one has the wrong shape, its record alone is a dead letter."""
+        try:
+            self._tables.upsert(cursor.project.table, rows)
+        except ValueError:
+            versions = {row.version.offset for row in rows}
+            for record in records:
+                if record.offset in versions:
+                    self._write_alone(cursor, record, rows)
+
+    def _write_alone(self, cursor: Cursor, record: Record, rows: list[Row]) -> None:
+        own = [row for row in rows if row.version.offset == record.offset]
+        try:
+            self._tables.upsert(cursor.project.table, own)
+        except ValueError as bug:
+            self._letter(cursor, "parked", record, reason_of(bug))
+
+    def _letter(self, cursor: Cursor, kind: str, record: Record, reason: str) -> None:
+        step = cursor.project.name
+        self._submit(Lettered(kind, cursor.topology, step, record, reason))
+
+    def redrive(self, step: str, record: Record) -> bool:
+        """Projects a record again that was a dead letter; whether there is such a projection."""
+        for cursor in self._cursors:
+            if cursor.project.name == step and cursor.partition is record.partition:
+                rows = self._rows(cursor, record)
+                if rows:
+                    self._write(cursor, [record], rows)
+                return True
+        return False
+
+    @property
+    def lag(self) -> int:
+        """Committed records that are not rows yet."""
+        return sum(max(0, c.partition.committed - c.position) for c in self._cursors)
+
+
+def rows_of(project: Project, record: Record) -> list[Row]:
+    """The rows with their version. Raises what the projection raises; BadRecord."""
+    recorded = record.recorded
+    version = Version(GENERATION, record.offset)
+    rows: Any = project.rows(recorded)
+    return [replace(row, version=version, at_ms=recorded.at_ms) for row in rows]
+
+
+def rebuild(project: Project, log: PartitionedLog, connection: Connection, tables: Tables) -> int:
+    """Projects the whole topic into other tables; how many records. For `millrace rebuild`.
+
+    Records that are dead letters of the live projection are passed over here too.
+    """
+    count = 0
+    tables.create([project.table])
+    for partition in log.partitions[project.reads.name]:
+        position, end = 0, partition.committed
+        while records := partition.read(connection, position, end, ROWS_MAX):
+            rows: list[Row] = []
+            for record in records:
+                rows += rows_of(project, record)
+            tables.upsert(project.table, rows)
+            count += len(records)
+            position = records[-1].offset + 1
+    return count
