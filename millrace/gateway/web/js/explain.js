@@ -36,28 +36,38 @@ function waitingPart(waiting) {
   const part = make("div");
   part.append(make("h4", "What it waits for"));
   if (!waiting.length) part.append(make("p", "Nothing: nothing is left to be done by itself."));
-  const list = make("ul");
-  for (const wait of waiting) list.append(make("li", waitWords(wait)));
-  if (waiting.length) part.append(list);
+  for (const wait of waiting) part.append(waitPart(wait));
   return part;
+}
+
+/** @param {Wait} wait */
+function waitPart(wait) {
+  const nowMs = Date.now();
+  const list = make("dl");
+  const name = wait.topology.charAt(0).toUpperCase() + wait.topology.slice(1);
+  const rows = [
+    [`${name} waits for`, wait.waitsFor],
+    ["Since", `${formatSpan(nowMs - wait.sinceMs)} ago`],
+    ["In the hands of", wait.holder],
+    ["Next", wait.next],
+    ["At the latest", deadlineWords(wait, nowMs)],
+  ];
+  for (const [term, text] of rows) {
+    if (text) list.append(make("dt", term), make("dd", text));
+  }
+  return list;
 }
 
 /**
  * @param {Wait} wait
+ * @param {number} nowMs
  * @returns {string}
  */
-function waitWords(wait) {
-  const nowMs = Date.now();
-  const name = wait.topology.charAt(0).toUpperCase() + wait.topology.slice(1);
-  const span = formatSpan(nowMs - wait.sinceMs);
-  const sentences = [`${name} has waited ${span} for ${wait.waitsFor}.`];
-  if (wait.holder) sentences.push(`It is in the hands of ${wait.holder}.`);
-  if (wait.next) sentences.push(`Next: ${wait.next}.`);
-  if (wait.deadlineAtMs) {
-    const left = formatSpan(wait.deadlineAtMs - nowMs);
-    sentences.push(`If nothing happens in ${left}, its deadline (${wait.deadlineName}) acts.`);
-  }
-  return sentences.join(" ");
+function deadlineWords(wait, nowMs) {
+  if (!wait.deadlineAtMs) return "";
+  const leftMs = wait.deadlineAtMs - nowMs;
+  const when = leftMs > 0 ? `in ${formatSpan(leftMs)}` : `${formatSpan(-leftMs)} overdue`;
+  return `${when} (${wait.deadlineName})`;
 }
 
 /** @param {import("./api.js").Happening[]} history */
