@@ -1,0 +1,81 @@
+"""Gathers client events of many requests into records of one partition each (CNT-1).
+
+A request is answered after the log has acknowledged its events; what can't be appended is said to
+the client, never dropped. It must never hold more than EVENTS_MAX events.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from millrace.gateway.errors import OVERLOADED, Problem
+from millrace.schemas.events import ClientEvent, PlaybackReported
+from millrace.schemas.partitioning import partition_of
+from millrace.schemas.topics import PLAYBACK_EVENTS, viewer_key
+from millrace.sinks.ports import Append, Log
+
+EVENTS_PER_RECORD_MAX = 500
+EVENTS_MAX = 100_000
+
+
+class Batches:
+    """Events that wait for the next append, by partition."""
+
+    def __init__(self, log: Log, partitions: int, linger_s: float) -> None:
+        self.log = log
+        self.partitions = partitions
+        self.linger_s = linger_s
+        self.pending: dict[int, list[ClientEvent]] = {}
+        self.count = 0
+        self.flushed: asyncio.Future[None] | None = None
+        self.flushing: set[asyncio.Task[None]] = set()
+
+    async def add(self, events: Sequence[ClientEvent]) -> None:
+        """Returns when the events are on the log. Raises StoreBusy, Problem OVERLOADED."""
+        if self.count + len(events) > EVENTS_MAX:
+            raise Problem(OVERLOADED)
+        for event in events:
+            partition = partition_of(viewer_key(event), self.partitions)
+            self.pending.setdefault(partition, []).append(event)
+        self.count += len(events)
+        if self.flushed is None:
+            loop = asyncio.get_running_loop()
+            self.flushed = loop.create_future()
+            loop.call_later(self.linger_s, self.begin)
+        # A client that goes away must not take the others' answer with it.
+        await asyncio.shield(self.flushed)
+
+    def begin(self) -> None:
+        """Starts the append of all that is pending; the next event opens a new batch."""
+        pending, flushed = self.pending, self.flushed
+        assert flushed is not None, "a flush without a batch"
+        self.pending, self.flushed = {}, None
+        task = asyncio.get_running_loop().create_task(self.flush(pending, flushed))
+        self.flushing.add(task)
+        task.add_done_callback(self.flushing.discard)
+
+    async def flush(
+        self, pending: dict[int, list[ClientEvent]], flushed: asyncio.Future[None]
+    ) -> None:
+        appends = [
+            Append(PLAYBACK_EVENTS.name, PlaybackReported(tuple(events[first : first + size])))
+            for events in pending.values()
+            for size in (EVENTS_PER_RECORD_MAX,)
+            for first in range(0, len(events), size)
+        ]
+        try:
+            await self.log.append_many(appends)
+        except BaseException as problem:  # noqa: BLE001 - handed to every request that waits
+            if not flushed.cancelled():
+                flushed.set_exception(problem)
+        else:
+            if not flushed.cancelled():
+                flushed.set_result(None)
+        finally:
+            self.count -= sum(map(len, pending.values()))
+
+    async def close(self) -> None:
+        """Returns when nothing is pending any more."""
+        if self.flushed is not None:
+            await asyncio.wait({self.flushed})
+        if self.flushing:
+            await asyncio.wait(self.flushing)

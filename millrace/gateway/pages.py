@@ -1,0 +1,45 @@
+"""The web pages and what they load: files of this package, served as they are.
+
+They run no script but ours, and load media from the object store's door alone.
+"""
+
+from pathlib import Path
+
+from aiohttp import web
+
+from millrace.gateway.context import gateway_of
+
+WEB = Path(__file__).parent / "web"
+
+
+def headers(media_origin: str) -> dict[str, str]:
+    """What a page may load. Parts are PUT to, and media read from, the store's door."""
+    policy = (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; object-src 'none'",
+        f"connect-src 'self' {media_origin}",
+        f"img-src 'self' data: blob: https: {media_origin}",
+        f"media-src 'self' blob: {media_origin}",
+        "worker-src 'self' blob:",
+        "style-src 'self' 'unsafe-inline'",
+    )
+    return {
+        "Content-Security-Policy": "; ".join(policy),
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",
+    }
+
+
+async def home(request: web.Request) -> web.StreamResponse:
+    """GET /: upload and studio."""
+    return dressed(request, "index.html")
+
+
+async def watch(request: web.Request) -> web.StreamResponse:
+    """GET /watch/{video_id}: the page asks for the video itself."""
+    return dressed(request, "watch.html")
+
+
+def dressed(request: web.Request, name: str) -> web.FileResponse:
+    origin = gateway_of(request).settings.media_origin
+    return web.FileResponse(WEB / name, headers=headers(origin))

@@ -1,0 +1,120 @@
+"""Completing an upload over HTTP: parts and sizes verified, a repeat the same answer (ING-3)."""
+
+from typing import Any
+
+from tests.gateway.world import PART_BYTES, World
+
+
+def finished(world: World) -> list[Any]:
+    return [e for e in world.log.events("uploads") if e.NAME == "UploadFinished"]
+
+
+async def test_a_file_goes_part_by_part_past_the_gateway_and_becomes_a_video(world: World) -> None:
+    data = b"a" * PART_BYTES + b"b" * 9
+    session = await world.upload(data)
+    assert session["parts"] == 2
+    response, body = await world.complete(session)
+    assert (response.status, body["state"]) == (202, "PROCESSING")
+    assert [e.size_bytes for e in finished(world)] == [len(data)]
+    stat = world.objects.head(finished(world)[0].object_key)
+    assert stat is not None
+    assert stat.size_bytes == len(data)
+
+
+async def test_a_repeat_is_the_same_answer_and_no_second_fact(world: World) -> None:
+    session = await world.upload()
+    first = await world.complete(session)
+    again = await world.complete(session)
+    assert (first[0].status, first[1]) == (again[0].status, again[1])
+    assert len(finished(world)) == 1
+
+
+async def test_a_repeat_while_the_tables_lag_is_the_same_answer(world: World) -> None:
+    session = await world.upload()
+    world.log.held = True
+    first = await world.complete(session)
+    again = await world.complete(session)
+    assert (first[0].status, first[1]) == (again[0].status, again[1])
+    assert len(finished(world)) == 1
+
+
+async def test_missing_and_wrong_parts_are_named(world: World) -> None:
+    data = b"a" * PART_BYTES * 2 + b"c"
+    _, session = await world.call("POST", "/v1/uploads", {"title": "A", "sizeBytes": len(data)})
+    etags = [
+        {"number": part["number"], "etag": await world.put(session, part, data)}
+        for part in session["partUrls"][1:]
+    ]
+    response, problem = await world.complete({**session, "etags": etags})
+    assert (response.status, problem["code"]) == (422, "parts_wrong")
+    assert (problem["missing"], problem["wrong"]) == ([1], [])
+    etags.append({"number": 1, "etag": "0" * 32})
+    await world.put(session, session["partUrls"][0], data)
+    response, problem = await world.complete({**session, "etags": etags})
+    assert (problem["missing"], problem["wrong"]) == ([], [1])
+    assert finished(world) == []
+
+
+async def test_a_part_of_the_wrong_size_is_named(world: World) -> None:
+    _, session = await world.call("POST", "/v1/uploads", {"title": "A", "sizeBytes": 10})
+    etag = await world.put(session, session["partUrls"][0], b"short")
+    etags = [{"number": 1, "etag": etag}]
+    response, problem = await world.complete({**session, "etags": etags})
+    assert (response.status, problem["wrong"]) == (422, [1])
+
+
+async def test_an_unknown_part_number_is_named(world: World) -> None:
+    session = await world.upload()
+    session["etags"].append({"number": 2, "etag": "0" * 32})
+    response, problem = await world.complete(session)
+    assert (response.status, problem["wrong"]) == (422, [2])
+
+
+async def test_an_empty_file_is_uploaded_like_any_other(world: World) -> None:
+    session = await world.upload(b"")
+    response, _ = await world.complete(session)
+    assert response.status == 202
+    assert [e.size_bytes for e in finished(world)] == [0]
+
+
+async def test_quoted_etags_are_the_same_etags(world: World) -> None:
+    session = await world.upload()
+    for part in session["etags"]:
+        part["etag"] = f'"{part["etag"]}"'
+    response, _ = await world.complete(session)
+    assert response.status == 202
+
+
+async def test_a_session_past_its_time_is_410(world: World) -> None:
+    session = await world.upload()
+    world.clock.at_ms += 25 * 3_600_000
+    response, problem = await world.complete(session)
+    assert (response.status, problem["code"]) == (410, "upload_expired")
+    assert finished(world) == []
+
+
+async def test_an_aborted_upload_is_410_and_not_a_video(world: World) -> None:
+    session = await world.upload()
+    (started,) = world.log.events("uploads")
+    world.objects.abort(started.object_key, started.multipart_id)
+    response, _ = await world.complete(session)
+    assert response.status == 410
+    assert finished(world) == []
+
+
+async def test_a_completion_that_was_not_answered_is_finished_by_its_repeat(world: World) -> None:
+    session = await world.upload()
+    world.log.busy = True
+    response, _ = await world.complete(session)
+    assert response.status == 503
+    world.log.busy = False
+    response, _ = await world.complete(session)
+    assert response.status == 202
+    assert len(finished(world)) == 1
+
+
+async def test_the_next_read_sees_the_write(world: World) -> None:
+    session = await world.upload()
+    await world.complete(session)
+    _, video = await world.call("GET", f"/v1/videos/{session['videoId']}")
+    assert video["state"] == "UPLOADED"
