@@ -173,10 +173,11 @@ def _pairs(found: list[Line], tag: str) -> Iterator[tuple[Line, str]]:
 def _segments(found: list[Line], target_duration_s: int) -> Iterator[Segment]:
     for line, uri in _pairs(found, "EXTINF"):
         written, _, _title = line.value.partition(",")
-        duration_s = attributes.decimal(written, "#EXTINF", line.number)
+        exact_s = attributes.decimal(written, "#EXTINF", line.number)
+        duration_s = exact_s.quantize(_MICROSECOND)
         if rounded_s(duration_s) > target_duration_s:
             raise PlaylistError("#EXTINF is over #EXT-X-TARGETDURATION", line.number)
-        yield Segment(duration_s.quantize(_MICROSECOND), uri)
+        yield Segment(duration_s, uri)
 
 
 def _kind(once: dict[str, Line]) -> Kind | None:

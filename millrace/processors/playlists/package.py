@@ -155,7 +155,7 @@ def _until_video_ends(
         wanted_ticks = end_s * rendition.timescale - length_ticks
         count += max(0, min(run.count, -(-wanted_ticks // run.duration_ticks)))
         length_ticks += run.count * run.duration_ticks
-    return replace(rendition, runs=runs.take(rendition.runs, max(1, count)))
+    return replace(rendition, runs=runs.take(rendition.runs, count))
 
 
 def _master(

@@ -115,6 +115,7 @@ def test_manifests_are_the_same_both_ways() -> None:
         ('minBufferTime="PT2.000000S"', "", 2, "@minBufferTime is missing"),
         ('contentType="video"', 'contentType="text"', 4, "video or audio"),
         ('id="0" contentType', 'id="first" contentType', 4, "whole number"),
+        ("480p/ab/", "\ud800", 12, "not well-formed"),
         ('startNumber="0"', 'startNumber="1"', 5, "from 0"),
         ("$Number$.m4s", "$Time$.m4s", 5, "must be named"),
         ('timescale="30000"', 'timescale=""', 5, "whole number"),

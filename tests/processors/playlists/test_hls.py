@@ -154,6 +154,15 @@ def test_says_in_which_line_of_a_master_playlist_what_is_wrong(
     assert error.value.line == line
 
 
+def test_finer_decimals_are_rounded_before_anything_is_made_of_them() -> None:
+    finer = MEDIA_TEXT.replace("EXTINF:3.003000", "EXTINF:6.4999995001")
+    with pytest.raises(PlaylistError, match="over #EXT-X-TARGETDURATION"):
+        hls.read_media(finer)
+    longer = hls.read_media(finer.replace("DURATION:6", "DURATION:7"))
+    assert longer.segments[1].duration_s == Decimal("6.5")
+    assert hls.read_media(hls.write_media(longer)) == longer
+
+
 @pytest.mark.parametrize("uri", ["", "#0.m4s", "a\nb", "a\rb"])
 def test_refuses_to_write_an_address_that_would_be_read_as_something_else(uri: str) -> None:
     with pytest.raises(PlaylistError):

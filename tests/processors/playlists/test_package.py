@@ -135,6 +135,12 @@ def test_a_growing_playlist_announces_the_grid_while_its_segments_are_still_shor
     assert media_of(finished((short,)).finished, "240p").target_duration_s == 3
 
 
+@pytest.mark.parametrize(("ticks", "bound_s"), [(6_499, 6), (6_500, 7), (7_499, 7)])
+def test_the_bound_is_the_longest_segment_to_the_nearest_second(ticks: int, bound_s: int) -> None:
+    rung = make_rung(runs=(SegmentRun(1, ticks), SegmentRun(1, 6_000)), timescale=1_000)
+    assert media_of(finished((rung,)).finished, "240p").target_duration_s == bound_s
+
+
 def test_growing_sound_goes_no_further_than_the_picture() -> None:
     one = make_rung(runs=(SegmentRun(1, 180_180),))
     of = growing((one,)).growing
