@@ -23,8 +23,9 @@ from millrace.processors.media.timeline import chunk_of, chunk_start_pts, segmen
 from millrace.schemas.events import ChunkRange, Grid, VideoTrack
 
 CONTAINER = "nut"
-"""NUT keeps a source's time base and every timestamp that is not negative; Matroska rounds to
-1 ms, fragmented MP4 shifts by the reorder delay (measured)."""
+"""NUT keeps every timestamp that is not negative, in a time base that divides the source's (it
+halves 1/12800 to 1/51200); Matroska rounds to 1 ms, fragmented MP4 shifts by the reorder delay
+(measured)."""
 
 
 @dataclass(frozen=True, slots=True)
