@@ -41,7 +41,10 @@ VP9 = {"deadline": "realtime", "cpu-used": "8", "threads": "1", "auto-alt-ref": 
 
 @dataclass(frozen=True)
 class Clip:
-    """A source to generate. `pts` are in `time_base`, one a frame; flashes follow their time."""
+    """A source to generate. `pts` are in `time_base`, one a frame; flashes follow their time.
+
+    The first `black` frames are black and carry no number.
+    """
 
     name: str
     pts: Sequence[int]
@@ -54,6 +57,7 @@ class Clip:
     beeps: bool = False
     mux: dict[str, str] = field(default_factory=dict)
     rotation_deg: int = 0
+    black: int = 0
 
 
 def constant(rate: Fraction, seconds: int, time_base: Fraction | None = None) -> list[int]:
@@ -78,6 +82,14 @@ def numbered_frame(number: int, flash: bool, size: tuple[int, int] = (WIDTH, HEI
     luma[height // 2 :, : width // 2] = 235 if flash else 16
     chroma = np.full((height // 2, width), 128, dtype=np.uint8)
     return VideoFrame.from_ndarray(np.vstack([luma, chroma]), format="yuv420p")
+
+
+def black_frame(size: tuple[int, int]) -> VideoFrame:
+    """A frame without light."""
+    width, height = size
+    planes = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
+    planes[:height] = 16
+    return VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
 def number_of(frame: VideoFrame) -> int:
@@ -135,6 +147,8 @@ def _write_frames(output: OutputContainer, stream: VideoStream, clip: Clip) -> N
     for number, pts in enumerate(clip.pts):
         now = pts // second
         frame = numbered_frame(number, flash=now != before, size=clip.size)
+        if number < clip.black:
+            frame = black_frame(clip.size)
         frame.pts, frame.time_base = pts, clip.time_base
         output.mux(stream.encode(frame))
         before = now
