@@ -22,15 +22,19 @@ Media = tuple[SegmentMade, Path]
 
 
 def still_wanted(recorded: Recorded[Event], ports: WorkPorts) -> bool:
-    """False for the work of a video that ended, or that a retry has begun anew."""
+    """False for the work of a video that ended, or that a retry has begun anew.
+
+    The row may be older than the request: an end of an earlier epoch says nothing about this one.
+    """
     request = recorded.event
     row = ports.tables.get(tables.VIDEOS, (request.video_id,))  # type: ignore[attr-defined]
     if row is None:
         return True
     document = row.values["document"]
     epoch: int = request.epoch  # type: ignore[attr-defined]
-    later = int(document["epoch"]) > epoch
-    return not later and document["state"] not in ENDED
+    if document["epoch"] != epoch:
+        return bool(document["epoch"] < epoch)
+    return document["state"] not in ENDED
 
 
 def digest_of(path: Path) -> str:
