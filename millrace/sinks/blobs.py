@@ -122,8 +122,9 @@ class Blobs:
     def __init__(self, root: Path) -> None:
         self._root = root
         with busy_errors():
-            for number in range(256):
+            for number in range(0 if (root / "ff").is_dir() else 256):
                 (root / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+            # Always: who made them may have been killed before this.
             flush_directory(root)
             flush_directory(root.parent)
 

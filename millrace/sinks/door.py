@@ -22,7 +22,9 @@ from millrace.sinks.signing import BUCKET, Signer
 THREADS_MAX = 32
 # Read this much of a body before the client is made to wait: larger blocks, fewer wake-ups.
 READ_BYTES = 1 << 20
-SHUTDOWN_S = 5.0
+SHUTDOWN_S = 2.0
+# Line breaks too: what is no key is to be refused as one, not to miss its route.
+_KEY = "{key:(?s:.+)}"
 
 
 def build_door(
@@ -31,8 +33,8 @@ def build_door(
     """The door over one store. A part over `part_bytes_max` is 413."""
     reads, uploads = Reads(store, signer), Uploads(store, signer, part_bytes_max)
     app = web.Application(middlewares=[answer_errors])
-    app.router.add_put(f"/{BUCKET}/{{key:.+}}", uploads.put_part)
-    app.router.add_get("/s/{token}/{key:.+}", reads.get, allow_head=True)
+    app.router.add_put(f"/{BUCKET}/{_KEY}", uploads.put_part)
+    app.router.add_get(f"/s/{{token}}/{_KEY}", reads.get, allow_head=True)
     app.router.add_get("/healthz", _healthy)
     app.router.add_route("OPTIONS", "/{anything:.*}", _preflight)
     app.on_response_prepare.append(_allow_every_origin)
@@ -72,7 +74,7 @@ class DoorThread:
         self._ready: Future[None] = Future()
         self._loop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="door")
+        self._thread = threading.Thread(target=self._run, name="door", daemon=True)
 
     def start(self) -> None:
         """Returns once the door answers. Raises what kept it from doing so."""
@@ -80,7 +82,7 @@ class DoorThread:
         self._ready.result()
 
     def stop(self) -> None:
-        """Lets requests under way end for up to 5 s; idempotent after start."""
+        """Lets requests under way end for up to 2 s; idempotent after start."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
