@@ -16,9 +16,11 @@ from millrace.gateway.app import build_app
 from millrace.gateway.auth import Tokens
 from millrace.gateway.context import Operations, Ports
 from millrace.gateway.settings import Settings
+from millrace.schemas.events import SourceProbed, VideoPlayable, VideoProcessing
 from millrace.sinks.directory_objects import DirectoryObjects
 from millrace.sinks.door import DoorThread, build_door
 from millrace.sinks.inprocess_cache import InProcessCache
+from millrace.sinks.ports import Key, Page, Row, StoreBusy, Table
 from millrace.sinks.signing import Signer, SigningKeys
 from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.sinks.tables import TABLES
@@ -45,7 +47,7 @@ class World:
 
     client: "TestClient[Any, Any]"
     log: MemoryLog
-    tables: SqliteTables
+    tables: "GatewayTables"
     objects: DirectoryObjects
     tokens: Tokens
     clock: Clock
@@ -104,6 +106,46 @@ class World:
         assert response.status == 202, body
         return str(session["videoId"])
 
+    async def ready(self, duration_ms: int = 60_000, **fields: Any) -> str:
+        """The id of a video that plays, as the works would have said it."""
+        video_id = await self.uploaded(**fields)
+        upload_id = self.log.events("uploads")[0].upload_id
+        probed = SourceProbed(
+            video_id=video_id,
+            upload_id=upload_id,
+            epoch=1,
+            attempt=1,
+            sha256="0" * 64,
+            container="mov",
+            duration_ms=duration_ms,
+            bitrate_bps=1,
+            audio=(),
+            toolchain="t",
+        )
+        await self.log.append("sources", probed)
+        key = f"videos/{video_id}/master.m3u8"
+        await self.log.append("publications", VideoProcessing(video_id, 1))
+        await self.log.append("publications", VideoPlayable(video_id, 1, key))
+        return video_id
+
+
+class GatewayTables(SqliteTables):
+    """Tables whose reads can be refused, as a database's that is away."""
+
+    away = False
+
+    def get(self, table: Table, partition: Key, clustering: Key = ()) -> Row | None:
+        self.check()
+        return super().get(table, partition, clustering)
+
+    def page(self, table: Table, partition: Key, **kwargs: Any) -> Page:
+        self.check()
+        return super().page(table, partition, **kwargs)
+
+    def check(self) -> None:
+        if self.away:
+            raise StoreBusy("the tables are away")
+
 
 def free_socket() -> socket.socket:
     listening = socket.socket()
@@ -115,7 +157,7 @@ def free_socket() -> socket.socket:
 async def build_world(folder: Path, **settings: Any) -> World:
     """A running gateway over a world of its own; end it with `close`."""
     clock = Clock()
-    tables = SqliteTables(None, clock)
+    tables = GatewayTables(None, clock)
     tables.create(TABLES)
     listening = free_socket()
     origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
