@@ -16,7 +16,7 @@ help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: .venv/.runtime var/clips/.made ## a clip from upload to playback (VIDEO=FILE for your own; ONCE=1 ends by itself)
+demo: .venv/.runtime $(if $(VIDEO),,var/clips/.made) ## a clip from upload to playback (VIDEO=FILE for your own; ONCE=1 ends by itself)
 	@$(BIN)/millrace demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(ONCE),--once --json)
 
 .PHONY: test
