@@ -36,14 +36,16 @@ X265_OPEN = {
     "x265-params": "open-gop=1:bframes=3:b-adapt=0:keyint=30:min-keyint=30:scenecut=0:"
     "log-level=none:pools=1:frame-threads=1",
 }
-VP9 = {"deadline": "realtime", "cpu-used": "8", "threads": "1", "auto-alt-ref": "1"}
+VP8 = {"deadline": "realtime", "cpu-used": "8", "threads": "1"}
+VP9 = VP8 | {"auto-alt-ref": "1"}
 
 
 @dataclass(frozen=True)
 class Clip:
     """A source to generate. `pts` are in `time_base`, one a frame; flashes follow their time.
 
-    The first `black` frames are black and carry no number.
+    The first `black` frames are black and carry no number. `colour` is the code point (H.273) of
+    all three colour tags.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Clip:
     mux: dict[str, str] = field(default_factory=dict)
     rotation_deg: int = 0
     black: int = 0
+    colour: int | None = None
 
 
 def constant(rate: Fraction, seconds: int, time_base: Fraction | None = None) -> list[int]:
@@ -136,6 +139,10 @@ def _video_stream(output: OutputContainer, clip: Clip) -> VideoStream:
     stream.codec_context.gop_size = clip.gop
     stream.codec_context.time_base = clip.time_base
     stream.time_base = clip.time_base
+    if clip.colour is not None:
+        stream.codec_context.color_primaries = clip.colour
+        stream.codec_context.color_trc = clip.colour
+        stream.codec_context.colorspace = clip.colour
     if clip.rotation_deg:
         stream.set_display_rotation(-clip.rotation_deg)
     return stream

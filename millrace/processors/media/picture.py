@@ -13,7 +13,7 @@ from typing import Protocol
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from millrace.processors.media.failures import MediaFailed, Refused
+from millrace.processors.media.failures import Refused
 from millrace.processors.media.source import Packet, opened, packets
 
 PACKETS_MAX = 1000
@@ -134,7 +134,5 @@ def _decoded(context: VideoCodecContext, packet: Packet | None) -> list[av.Video
     """The frames that a packet gives; none where it is damaged, as the next one may not be."""
     try:
         return context.decode(packet)
-    except MemoryError as error:
-        raise MediaFailed("out_of_memory", "Decoding the source ran out of memory.") from error
     except Exception:  # noqa: BLE001 - any exception means: this packet gives no frame
         return []

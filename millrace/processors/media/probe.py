@@ -12,12 +12,13 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from millrace.processors.media import picture, rate
 from millrace.processors.media.decode_order import TrackFacts, broken_timestamps
 from millrace.processors.media.failures import Refused
+from millrace.processors.media.mp4_header import Claims, read_claims
 from millrace.processors.media.source import (
     Packet,
     decoder_of,
@@ -92,13 +93,12 @@ def probe(path: Path, limits: Limits) -> Probed:
 
     Raises Refused with one of: empty_file, not_a_video, too_many_streams, no_tracks, encrypted,
     frame_too_large, too_many_frames, frame_rate_too_high, too_long, truncated,
-    broken_timestamps, undecodable. Raises MediaFailed `out_of_memory`, and OSError where the file
-    can't be read.
+    damaged_header, broken_timestamps, undecodable. Raises OSError where the file can't be read.
     """
     with opened(path) as container:
         video = _video_stream(container, limits)
         survey = _survey(container, video, limits)
-        _refuse_missing(container, survey)
+        _refuse_missing(container, survey, _claims(path, container))
         audio = [stream for stream in container.streams.audio if _is_heard(stream, survey)]
         track = None if video is None else _video_track(path, container, video, survey, limits)
         if track is None and not audio:
@@ -132,7 +132,7 @@ def _video_stream(container: InputContainer, limits: Limits) -> VideoStream | No
     if len(container.streams) > limits.streams_max:
         raise Refused("too_many_streams", "The file holds more tracks than a video needs.")
     for stream in container.streams.video:
-        if stream.disposition & stream.disposition.__class__.attached_pic:
+        if _is_cover_art(stream):
             continue
         # An encrypted track names its cipher's wrapper instead of its codec.
         decoder = decoder_of(stream)
@@ -143,6 +143,11 @@ def _video_stream(container: InputContainer, limits: Limits) -> VideoStream | No
         picture.refuse_large(stream.codec_context.width, stream.codec_context.height, limits)
         return stream
     return None
+
+
+def _is_cover_art(stream: Stream) -> bool:
+    """A picture that belongs to a song; FFmpeg gives it the song's length and one packet."""
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _survey(container: InputContainer, video: VideoStream | None, limits: Limits) -> _Survey:
@@ -165,7 +170,24 @@ def _survey(container: InputContainer, video: VideoStream | None, limits: Limits
     return survey
 
 
-def _refuse_missing(container: InputContainer, survey: _Survey) -> None:
+def _claims(path: Path, container: InputContainer) -> Claims:
+    """What the header says of itself. Raises Refused `damaged_header` where it contradicts itself.
+
+    A track's length is the sum of its samples' by definition; edit lists change neither.
+    """
+    claims = read_claims(path) if container.format.name.startswith("mov") else None
+    for track in claims.tracks if claims is not None else ():
+        if track.timed_samples == 0:
+            continue
+        contradiction = track.timed_samples != track.sized_samples
+        if contradiction or track.duration > 2 * track.timed_duration:
+            raise Refused(
+                "damaged_header", "The file's header contradicts itself: it is damaged or made up."
+            )
+    return claims or Claims(Fraction(0), ())
+
+
+def _refuse_missing(container: InputContainer, survey: _Survey, claims: Claims) -> None:
     """Hold the lengths that the header promises against what the packets cover."""
     if is_transport_stream(container):
         return
@@ -176,8 +198,9 @@ def _refuse_missing(container: InputContainer, survey: _Survey) -> None:
     ]
     reached = max((max(both) for both in covered), default=Fraction(0))
     promises = [(Fraction(container.duration or 0, av.time_base), reached)]
+    promises.append((claims.duration_s, reached))
     for stream in container.streams:
-        if stream.type in ("video", "audio") and stream.duration:
+        if stream.type in ("video", "audio") and stream.duration and not _is_cover_art(stream):
             span = survey.spans.get(stream.index, _Span())
             length = max(span.length(), span.end)
             promises.append((_seconds(stream.duration, stream), _seconds(length, stream)))

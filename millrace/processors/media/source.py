@@ -1,7 +1,8 @@
 """Opening and reading an original: the boundary behind which every file is hostile (ING-8).
 
 Whatever PyAV raises is turned into `Refused` here: of 1500 mutated files 25 raised something that
-is no FFmpegError (measured), so the boundary catches `Exception`. It must never let a demuxer be
+is no FFmpegError (measured), so the boundary catches `Exception`, running out of memory too:
+demuxing needs little, so it is a header that asks for gigabytes. It must never let a demuxer be
 chosen that opens other files or addresses (playlists, concatenations, image sequences): a text
 file named video.mp4 would read the server's disk.
 """
@@ -16,7 +17,7 @@ from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import Stream
 
-from millrace.processors.media.failures import MediaFailed, Refused
+from millrace.processors.media.failures import Refused
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts"
 """Demuxers that may be chosen, by FFmpeg's names: MP4, MOV, Matroska, WebM, MPEG-TS."""
@@ -48,8 +49,6 @@ def opened(path: Path) -> Iterator[InputContainer]:
         container = av.open(
             str(path), options={"format_whitelist": FORMATS, "protocol_whitelist": "file"}
         )
-    except MemoryError as error:
-        raise MediaFailed("out_of_memory", "Opening the source ran out of memory.") from error
     except Exception as error:
         raise Refused(
             "not_a_video",
@@ -70,8 +69,6 @@ def packets(container: InputContainer, *stream_indices: int) -> Iterator[Packet]
     while True:
         try:
             packet = next(demuxed, None)
-        except MemoryError as error:
-            raise MediaFailed("out_of_memory", "Reading the source ran out of memory.") from error
         except Exception as error:
             raise Refused(
                 "truncated", "The file breaks off or is damaged: a part of the video is missing."
