@@ -1,0 +1,267 @@
+"""The pool of worker processes: media work that can't stall, crash or starve the engine.
+
+A worker that dies costs one attempt and nobody else; one that takes too long is killed. The pool
+waits on pipes and uses no CPU while nothing happens. It must never append: it submits to the
+engine, and a worker goes on when the engine says that its result is durable.
+
+Processes of our own and not a library's: each result of a running request is acknowledged on its
+worker's own pipe, which pools of futures do not offer.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from millrace.streams.declarations import Failure, Work
+from millrace.streams.embedded import points
+from millrace.streams.embedded.attempts import Made
+from millrace.streams.embedded.board import Hand
+from millrace.streams.embedded.points import At
+from millrace.streams.embedded.submissions import Emitted, Failed, Finished, Submission
+from millrace.streams.embedded.worker import Busy, Order, PortsFactory
+
+PROGRAM = "import sys; sys.path[:] = {path!r}; from {module} import main; main({requests}, {life})"
+# A worker that can't even start is a bug of the installation; the engine crashes and says so.
+FAILED_STARTS_MAX = 5
+
+
+class WorkersCannotStart(AssertionError):
+    """Workers died before they were ready, time after time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What the pool tells the engine; calls come from the pool's thread and must not wait.
+
+    dropped says that a request's end is durable, and comes from the engine's own thread.
+    """
+
+    submit: Callable[[Submission], None]
+    busy: Callable[[Hand], None]
+    idle: Callable[[], None]
+    dropped: Callable[[Hand], None]
+    crashed: Callable[[BaseException], None]
+
+
+class Worker:
+    """A process, and the request that it has, if any."""
+
+    def __init__(self, number: int, launch: "Launch") -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{number}"
+        mine, theirs = socket.socketpair()
+        life_read, self._life = os.pipe()
+        program = PROGRAM.format(
+            path=sys.path,
+            module="millrace.streams.embedded.worker",
+            requests=theirs.fileno(),
+            life=life_read,
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(), life_read),
+        )
+        theirs.close()
+        os.close(life_read)
+        self.pipe: Connection[Any, Any] = Connection(mine.detach())
+        for message in (launch.works, launch.factory, self.name):
+            self.pipe.send(message)
+        self.ready = False
+        self.hand: Hand | None = None
+        self.scratch: Path | None = None
+        self.number = 0
+        self.until_s = float("inf")
+        # Why it was killed, where the pool did it.
+        self.verdict: Failure | None = None
+
+    def end(self) -> int:
+        """Kills the process and waits for it; its exit code, negative for a signal."""
+        self.process.kill()
+        code = self.process.wait()
+        self.pipe.close()
+        os.close(self._life)
+        return code
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What every worker is told first."""
+
+    works: tuple[Work, ...]
+    factory: PortsFactory
+
+
+class WorkPool:
+    """Workers, warm from `start` to `close`. `assign` is for the engine's thread."""
+
+    def __init__(
+        self, launch: Launch, workers: int, scratch: Path, reports: Reports, at: At
+    ) -> None:
+        self._launch = launch
+        self._count = workers
+        self._scratch = scratch
+        self._reports = reports
+        self._at = at
+        self._lock = threading.Lock()
+        self._idle: deque[Worker] = deque()
+        self._workers: dict[Connection[Any, Any], Worker] = {}
+        self._started = 0
+        self._failed_starts = 0
+        self._attempts = 0
+        self._closing = False
+        self._woken, self._wake = os.pipe()
+        self._thread = threading.Thread(target=self._run, name="workpool")
+
+    def start(self) -> None:
+        """Starts the workers; they report idle when they are warm."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.mkdir(parents=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Kills the workers; what they had in hand is done again by the next engine."""
+        self._closing = True
+        os.write(self._wake, b"\0")
+        self._thread.join()
+        os.close(self._woken)
+        os.close(self._wake)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    @property
+    def has_idle(self) -> bool:
+        return bool(self._idle)
+
+    def assign(self, hand: Hand) -> None:
+        """Gives the request to an idle worker; there must be one."""
+        self._attempts += 1
+        scratch = self._scratch / f"attempt-{self._attempts}"
+        with self._lock:
+            worker = self._idle.popleft()
+            worker.hand, worker.scratch, worker.number = hand, scratch, 0
+            worker.until_s = time.monotonic() + hand.work.timeout_s
+        try:
+            worker.pipe.send(Order(hand.work.name, hand.record.recorded, scratch))
+        except OSError:
+            # It died while idle; the pool's thread sees that too and reports the request.
+            return
+        self._at(points.WORK_TAKEN)
+        os.write(self._wake, b"\0")
+
+    def _run(self) -> None:
+        try:
+            for _ in range(self._count):
+                self._start_worker()
+            while not self._closing:
+                self._wait_once()
+        except BaseException as bug:
+            self._reports.crashed(bug)
+            raise
+        finally:
+            for worker in self._workers.values():
+                worker.end()
+
+    def _start_worker(self) -> None:
+        if self._failed_starts >= FAILED_STARTS_MAX:
+            raise WorkersCannotStart(f"{self._failed_starts} workers died before they were ready")
+        self._started += 1
+        worker = Worker(self._started, self._launch)
+        self._workers[worker.pipe] = worker
+
+    def _wait_once(self) -> None:
+        """Waits for a word of a worker, a death, a time limit or a call."""
+        until_s = min((w.until_s for w in self._workers.values()), default=float("inf"))
+        timeout = None if until_s == float("inf") else max(0.0, until_s - time.monotonic())
+        for ready in wait([*self._workers, self._woken], timeout):
+            if isinstance(ready, Connection):
+                self._hear(self._workers[ready])
+            else:
+                os.read(self._woken, 4096)
+        now_s = time.monotonic()
+        for worker in self._workers.values():
+            if worker.until_s <= now_s and worker.hand is not None:
+                text = f"took longer than {worker.hand.work.timeout_s:g} s"
+                worker.verdict = Failure("timeout", text, permanent=False)
+                worker.until_s = float("inf")
+                worker.process.kill()
+
+    def _hear(self, worker: Worker) -> None:
+        try:
+            message = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._bury(worker)
+            return
+        hand = worker.hand
+        if not worker.ready:
+            worker.ready = True
+            self._failed_starts = 0
+        elif isinstance(message, Made):
+            assert hand is not None
+            number, worker.number = worker.number, worker.number + 1
+            self._reports.submit(Emitted(hand, number, *message, told=lambda: self._go_on(worker)))
+            return
+        else:
+            assert hand is not None
+            self._end(hand, message)
+        with self._lock:
+            worker.hand, worker.until_s = None, float("inf")
+            self._idle.append(worker)
+        self._reports.idle()
+
+    def _go_on(self, worker: Worker) -> None:
+        self._at(points.WORK_EMITTED)
+        try:
+            worker.pipe.send(None)
+        except OSError:
+            # It died meanwhile; the pool's thread reports that.
+            return
+
+    def _end(self, hand: Hand, message: Failure | Busy | None) -> None:
+        """Submits how an attempt ended."""
+        if isinstance(message, Busy):
+            self._reports.busy(hand)
+            return
+        self._at(points.WORK_BEFORE_DONE)
+
+        def told() -> None:
+            self._at(points.WORK_DONE)
+            self._reports.dropped(hand)
+
+        if isinstance(message, Failure):
+            self._reports.submit(Failed(hand, message, told))
+        else:
+            self._reports.submit(Finished(hand, told))
+
+    def _bury(self, worker: Worker) -> None:
+        """A worker is gone: its request failed, and another worker takes its place."""
+        with self._lock:
+            del self._workers[worker.pipe]
+            if worker in self._idle:
+                self._idle.remove(worker)
+        code = worker.end()
+        if worker.scratch is not None:
+            shutil.rmtree(worker.scratch, ignore_errors=True)
+        if worker.hand is not None:
+            self._end(worker.hand, worker.verdict or verdict_on(code))
+        if not worker.ready:
+            self._failed_starts += 1
+        if not self._closing:
+            self._start_worker()
+
+
+def verdict_on(code: int) -> Failure:
+    """What a worker's exit code says of its request."""
+    if code == -signal.SIGXCPU:
+        return Failure("timeout", "used up its CPU time", permanent=False)
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return Failure("worker_lost", f"its worker ended with {how}", permanent=False)

@@ -1,0 +1,55 @@
+"""Ports for works that touch nothing, and works that misbehave, importable by worker processes."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from millrace.processors.emit import Emit
+from millrace.processors.media.probe import Limits
+from millrace.schemas.envelope import Recorded
+from millrace.schemas.events import DeletionRequested, ObjectsDeleted
+from millrace.sinks.ports import StoreBusy
+from millrace.streams.declarations import WorkPorts
+from millrace.streams.embedded.points import nowhere
+from tests.streams.embedded.mill import FLOUR
+
+
+def bare_ports(scratch: Path, worker: str) -> WorkPorts:
+    """Works of these tests use scratch and worker alone."""
+    nothing = cast("Any", None)
+    return WorkPorts(nothing, nothing, scratch, worker, cast("Limits", None), nowhere)
+
+
+def misbehave(recorded: Recorded[DeletionRequested], ports: WorkPorts) -> Iterator[Emit]:
+    """Does what the request's reason says, then says that it is done."""
+    what = recorded.event.reason
+    video_id = recorded.event.video_id
+    yield Emit(FLOUR, ObjectsDeleted(video_id, "started", os.getpid()))
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif what == "fault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif what == "sleep":
+        time.sleep(60)
+    elif what == "spin":
+        while True:
+            pass
+    elif what == "eat":
+        bytearray(2 << 30)
+    elif what == "busy" and not busy_before(ports):
+        raise StoreBusy("come back later")
+    elif what == "litter":
+        (ports.scratch / "litter").write_bytes(b"x" * 1000)
+    yield Emit(FLOUR, ObjectsDeleted(video_id, "done", 0))
+
+
+def busy_before(ports: WorkPorts) -> bool:
+    """Whether this was called before with the same data directory."""
+    mark = ports.scratch.parent / "was-busy"
+    if mark.exists():
+        return True
+    mark.touch()
+    return False
