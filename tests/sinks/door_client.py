@@ -1,6 +1,7 @@
 """A store with its door open on a free port, and a client that sends exactly what it is told to."""
 
 import http.client
+import resource
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -105,3 +106,14 @@ def send_raw(url: str, data: bytes) -> bytes:
             return peer.recv(65536)
         except (TimeoutError, ConnectionError):
             return b""
+
+
+@contextmanager
+def full_disk(bytes_left: int) -> Iterator[None]:
+    """No file of this process may grow beyond that, which writes meet as they meet a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_left, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

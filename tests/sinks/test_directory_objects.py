@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from millrace.sinks.directory_objects import SWEEP_BLOB_AGE_MS, DirectoryObjects
-from millrace.sinks.ports import NotFound, StoreBusy
+from millrace.sinks.ports import NoSuchUpload, NotFound, StoreBusy
 from tests.sinks.door_client import OpenStore, open_store, send
 
 KEY = "originals/v1/u1"
@@ -82,6 +82,24 @@ def test_replaced_deleted_and_joined_bytes_leave_no_files(opened: OpenStore) -> 
     store.delete_prefix("originals/")
     assert len(files(opened)) == 1
     assert store.read("b") == b"2"
+
+
+@pytest.mark.parametrize("ended", ["completed", "aborted"])
+def test_a_part_that_arrives_after_its_upload_ended_is_not_kept(
+    opened: OpenStore, ended: str
+) -> None:
+    store = opened.store
+    upload = store.start(KEY)
+    etag = send("PUT", opened.part_url(KEY, upload), b"bytes").etag
+    late = store.open_part(KEY, upload, 2, with_sha256=False)
+    late.write(b"late")
+    if ended == "completed":
+        store.complete(KEY, upload, {1: etag})
+    else:
+        store.abort(KEY, upload)
+    with pytest.raises(NoSuchUpload):
+        store.keep_part(KEY, upload, 2, late)
+    assert len(files(opened)) == (1 if ended == "completed" else 0)
 
 
 def test_a_sweep_takes_what_nothing_names_and_leaves_what_is_new(opened: OpenStore) -> None:

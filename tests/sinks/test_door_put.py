@@ -2,17 +2,17 @@
 
 import base64
 import hashlib
-import resource
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.sinks.door_client import Answer, OpenStore, open_store, send, send_raw
+from tests.sinks.door_client import Answer, OpenStore, full_disk, open_store, send, send_raw
 
 KEY = "originals/v1/u1"
 
@@ -132,17 +132,6 @@ def test_a_body_said_to_be_compressed_is_stored_as_it_came(opened: OpenStore, up
     assert opened.store.list_parts(KEY, upload)[0].size_bytes == 8
 
 
-@contextmanager
-def full_disk(bytes_left: int) -> Iterator[None]:
-    """No file of this process may grow beyond that, which writes meet as they meet a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_left, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_is_said_leaves_nothing_and_goes_on_with_space(
     opened: OpenStore, upload: str
 ) -> None:
@@ -154,6 +143,18 @@ def test_a_full_disk_is_said_leaves_nothing_and_goes_on_with_space(
     assert opened.store.list_parts(KEY, upload) == ()
     assert files(opened) == []
     assert send("PUT", opened.part_url(KEY, upload), body).status == 200
+
+
+@pytest.mark.slow
+def test_a_busy_index_is_said_and_leaves_nothing(opened: OpenStore, upload: str) -> None:
+    # Takes the ten seconds that the store waits for another process's transaction.
+    with closing(sqlite3.connect(opened.root / "index.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = send("PUT", opened.part_url(KEY, upload), b"body")
+    assert (answer.status, answer.code) == (503, "SlowDown")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert files(opened) == []
+    assert send("PUT", opened.part_url(KEY, upload), b"body").status == 200
 
 
 def test_parts_come_in_side_by_side_over_kept_connections(opened: OpenStore, upload: str) -> None:
