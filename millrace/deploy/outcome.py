@@ -54,7 +54,7 @@ async def report(client: Client, video_id: str, seconds: dict[str, float]) -> di
         return found | {"error": error}
     playback = await client.call("GET", f"/v1/videos/{video_id}/playback")
     return found | {
-        "hls_url": playback["manifestUrl"],
+        "hls_url": playback["hlsUrl"],
         "dash_url": playback["dashUrl"],
         "watch_url": f"{client.at.url}/watch/{video_id}",
         "source": {

@@ -25,10 +25,10 @@ async def play(at: Target, video_id: str) -> int:
         playback = await fetched(session, f"{at.url}/v1/videos/{video_id}/playback")
         viewer = Viewer(session, at, video_id, playback["viewerToken"])
         await viewer.report("play")
-        master = hls.read_master(await text(session, playback["manifestUrl"]))
+        master = hls.read_master(await text(session, playback["hlsUrl"]))
         lowest = min(master.variants, key=lambda variant: variant.bandwidth_bps)
-        lists = [urljoin(playback["manifestUrl"], lowest.uri)]
-        lists += [urljoin(playback["manifestUrl"], one.uri) for one in master.audio if one.uri]
+        lists = [urljoin(playback["hlsUrl"], lowest.uri)]
+        lists += [urljoin(playback["hlsUrl"], one.uri) for one in master.audio if one.uri]
         await asyncio.gather(*(viewer.fetch_all(address) for address in lists[1:]))
         await viewer.watch(lists[0])
         await viewer.report("ended")

@@ -54,9 +54,9 @@ class Retry:
 class Join:
     """Expected set against done set of one video and epoch.
 
-    cut is the bitset of chunks announced; runs are the durations of the segments without a hole;
-    ahead maps the first segment of a stretch behind a hole to its durations; retries and holders
-    are keyed `chunk/group`, holders only while a worker has the task in hand.
+    cut is the bitset of chunks announced; packed are the durations of the segments without a hole
+    (runs.pack); ahead maps the first segment of a stretch behind a hole to its durations; retries
+    and holders are keyed `chunk/group`, holders only while a worker has the task in hand.
     """
 
     plan: LadderPlanned | None = None
@@ -64,7 +64,7 @@ class Join:
     cut: bytes = b""
     chunks: int | None = None
     rungs: dict[str, RungDone] = field(default_factory=dict)
-    runs: Runs = ()
+    packed: bytes = b""
     ahead: dict[int, Runs] = field(default_factory=dict)
     retries: dict[str, Retry] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
@@ -154,14 +154,13 @@ def encoded(join: Join, made: ChunkEncoded, at_ms: int) -> Result:
 
 def with_durations(join: Join, made: ChunkEncoded) -> Join:
     """Every rung shows the same frames, so the first rung to bring a chunk gives its durations."""
-    first, known = made.range.first_segment, runs.length(join.runs)
-    if first < known or first in join.ahead:
+    whole, first = runs.unpack(join.packed), made.range.first_segment
+    if first < runs.length(whole) or first in join.ahead:
         return join
     ahead = {**join.ahead, first: runs.of(s.duration_ticks for s in made.segments)}
-    whole = join.runs
     while (place := runs.length(whole)) in ahead:
         whole = runs.join(whole, ahead.pop(place))
-    return replace(join, runs=whole, ahead=ahead)
+    return replace(join, packed=runs.pack(whole), ahead=ahead)
 
 
 def without_task(join: Join, made: ChunkEncoded) -> Join:
@@ -214,24 +213,26 @@ def completed(join: Join) -> tuple[Join, list[Emit]]:
 def completion(join: Join, spec: Rung, rung: RungDone) -> RenditionCompleted:
     plan = plan_of(join)
     assert plan.video is not None
+    all_runs = runs.unpack(join.packed)
     return RenditionCompleted(
         video_id=plan.video_id,
         epoch=plan.epoch,
-        summary=summary(spec, rung, join.runs, plan.grid),
-        rendition=for_playlist(spec, rung, join.runs, plan.grid, plan.video),
+        summary=summary(spec, rung, all_runs, plan.grid),
+        rendition=for_playlist(spec, rung, all_runs, plan.grid, plan.video),
     )
 
 
 def progressed(join: Join, spec: Rung) -> RenditionProgressed:
     plan, rung = plan_of(join), join.rungs[spec.name]
     assert plan.video is not None
+    all_runs = runs.unpack(join.packed)
     return RenditionProgressed(
         video_id=plan.video_id,
         epoch=plan.epoch,
         chunks_done=bits.count(rung.chunks),
         chunks_total=join.chunks,
         size_bytes=rung.size_bytes,
-        rendition=for_playlist(spec, rung, join.runs, plan.grid, plan.video),
+        rendition=for_playlist(spec, rung, all_runs, plan.grid, plan.video),
     )
 
 

@@ -10,7 +10,15 @@ from typing import Any
 from millrace.processors import runs
 from millrace.processors.emit import Emit
 from millrace.processors.letters import work_letter
-from millrace.processors.publication import Package, Publication, fail, forget_chunks, said
+from millrace.processors.publication import (
+    Package,
+    Picture,
+    Publication,
+    Sound,
+    fail,
+    forget_chunks,
+    said,
+)
 from millrace.processors.retries import ATTEMPTS_MAX, backoff_ms
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
@@ -28,42 +36,10 @@ from millrace.schemas.topics import PACKAGE_REQUESTS
 Result = tuple[Publication, list[Emit]]
 
 
-def package(state: Publication, at_ms: int) -> Result:
-    """Asks for a writing where there is something new to write and none is in hand."""
-    plan = state.plan
-    assert plan is not None
-    if state.package or state.published or len(state.audio) < len(plan.audio):
-        return state, []
-    left = [rung.name for rung in plan.rungs if rung.name not in state.dropped]
-    final = all(name in state.summaries for name in left)
-    if not final and not (state.grown and left and left[0] in state.playable):
-        return state, []
-    shown = [name for name in left if name in state.summaries or name == left[0]]
-    event = PackageRequested(
-        video_id=state.video_id,
-        upload_id=state.upload_id,
-        epoch=state.epoch,
-        attempt=1,
-        sequence=state.sequence + 1,
-        final=final,
-        grid=plan.grid,
-        video=tuple(state.video[name] for name in shown),
-        audio=tuple(for_playlist(audio) for audio in in_order(state)),
-    )
-    state = replace(
-        state, sequence=event.sequence, grown=False, package=Package(event, at_ms), since_ms=at_ms
-    )
-    return state, [Emit(PACKAGE_REQUESTS, event)]
-
-
-def in_order(state: Publication) -> list[AudioEncoded]:
-    return [state.audio[name] for name in sorted(state.audio)]
-
-
-def for_playlist(audio: AudioEncoded) -> PlaylistRendition:
-    summed = runs.of(segment.duration_ticks for segment in audio.segments)
+def sound(audio: AudioEncoded) -> Sound:
+    """An audio rendition as the state keeps it."""
     made = summarised(audio)
-    return PlaylistRendition(
+    rendition = PlaylistRendition(
         name=audio.rendition,
         width=0,
         height=0,
@@ -74,10 +50,69 @@ def for_playlist(audio: AudioEncoded) -> PlaylistRendition:
         recipe=audio.recipe,
         timescale=audio.sample_rate_hz,
         frame_rate=0.0,
-        runs=summed,
+        runs=(),
         bandwidth_bps=made.bandwidth_bps,
         average_bps=made.size_bytes * 8000 // max(made.duration_ms, 1),
     )
+    packed = runs.pack(runs.of(segment.duration_ticks for segment in audio.segments))
+    return Sound(made, rendition, packed)
+
+
+def grown(state: Publication, rendition: PlaylistRendition) -> Publication:
+    """The state with what is new of a rung; the longest durations serve all rungs."""
+    segments = runs.length(rendition.runs)
+    if segments > runs.length(runs.unpack(state.packed)):
+        state = replace(state, packed=runs.pack(rendition.runs))
+    picture = Picture(replace(rendition, runs=()), segments)
+    return replace(state, video={**state.video, rendition.name: picture}, grown=True)
+
+
+def package(state: Publication, at_ms: int, attempt: int = 1) -> Result:
+    """Asks for a writing where there is something new to write and none is in hand."""
+    plan = state.plan
+    assert plan is not None
+    if state.package or state.published or len(state.audio) < len(plan.audio):
+        return state, []
+    left = [rung.name for rung in plan.rungs if rung.name not in state.dropped]
+    final = all(name in state.summaries for name in left)
+    if not final and not (state.grown and left and left[0] in state.playable):
+        return state, []
+    shown = [name for name in left if name in state.summaries or name == left[0]]
+    state = replace(
+        state,
+        sequence=state.sequence + 1,
+        grown=False,
+        package=Package(state.sequence + 1, attempt, final),
+        since_ms=at_ms,
+    )
+    return state, [Emit(PACKAGE_REQUESTS, request(state, shown, attempt))]
+
+
+def request(state: Publication, shown: list[str], attempt: int) -> PackageRequested:
+    plan, current = state.plan, state.package
+    assert plan is not None
+    assert current is not None
+    all_runs = runs.unpack(state.packed)
+    pictures = [state.video[name] for name in shown]
+    return PackageRequested(
+        video_id=state.video_id,
+        upload_id=state.upload_id,
+        epoch=state.epoch,
+        attempt=attempt,
+        sequence=current.sequence,
+        final=current.final,
+        grid=plan.grid,
+        video=tuple(
+            replace(one.rendition, runs=runs.take(all_runs, one.segments)) for one in pictures
+        ),
+        audio=tuple(
+            replace(one.rendition, runs=runs.unpack(one.packed)) for one in in_order(state)
+        ),
+    )
+
+
+def in_order(state: Publication) -> list[Sound]:
+    return [state.audio[name] for name in sorted(state.audio)]
 
 
 def summarised(audio: AudioEncoded) -> AudioSummary:
@@ -104,7 +139,7 @@ def summarised(audio: AudioEncoded) -> AudioSummary:
 
 def written(state: Publication, event: PlaylistsWritten, at_ms: int) -> Result:
     """A writing is done: the first makes the video playable, the final one publishes it."""
-    if state.package is None or event.sequence != state.package.request.sequence:
+    if state.package is None or event.sequence != state.package.sequence:
         return state, []
     state, emits = replace(state, package=None, since_ms=at_ms), []
     if not state.announced:
@@ -129,7 +164,7 @@ def publication(state: Publication, event: PlaylistsWritten) -> VideoPublished:
         dash_key=event.dash_key,
         duration_ms=plan.duration_ms,
         renditions=tuple(state.summaries[name] for name in left),
-        audio=tuple(summarised(audio) for audio in in_order(state)),
+        audio=tuple(sound.summary for sound in in_order(state)),
         dropped=state.dropped,
     )
 
@@ -138,7 +173,7 @@ def failed_package(state: Publication, event: PackageFailed, recorded: Recorded[
     current = state.package
     if current is None or current.retry_at_ms is not None:
         return state, []
-    if (event.sequence, event.attempt) != (current.request.sequence, current.request.attempt):
+    if (event.sequence, event.attempt) != (current.sequence, current.attempt):
         return state, []
     if event.attempt < ATTEMPTS_MAX and not event.permanent:
         retry_at_ms = recorded.at_ms + backoff_ms(event.attempt, recorded.id)
@@ -152,8 +187,7 @@ def failed_package(state: Publication, event: PackageFailed, recorded: Recorded[
 
 
 def retry_package(state: Publication, at_ms: int) -> Result:
+    """Another attempt, with all that is there by now."""
     current = state.package
     assert current is not None
-    request = replace(current.request, attempt=current.request.attempt + 1)
-    state = replace(state, package=Package(request, at_ms), since_ms=at_ms)
-    return state, [Emit(PACKAGE_REQUESTS, request)]
+    return package(replace(state, package=None, grown=True), at_ms, current.attempt + 1)

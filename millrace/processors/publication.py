@@ -5,11 +5,10 @@ from dataclasses import dataclass, field, replace
 from millrace.processors.emit import Deadline, Emit, Waiting
 from millrace.processors.retries import GIVE_UP_MS
 from millrace.schemas.events import (
-    AudioEncoded,
+    AudioSummary,
     DeletionRequested,
     Event,
     LadderPlanned,
-    PackageRequested,
     PlaylistRendition,
     RenditionSummary,
     VideoFailed,
@@ -22,16 +21,35 @@ from millrace.schemas.topics import DELETION_REQUESTS, PUBLICATIONS
 class Package:
     """A writing of playlists in hand, or waiting for its next attempt."""
 
-    request: PackageRequested
-    since_ms: int
+    sequence: int
+    attempt: int
+    final: bool
     retry_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A whole audio rendition: what playlists say of it, its durations packed (runs.pack)."""
+
+    summary: AudioSummary
+    rendition: PlaylistRendition
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A rung so far: what playlists say of it, and how many segments it has without a hole."""
+
+    rendition: PlaylistRendition
+    segments: int
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
     """A video's life. state is OPS-1's, less BLOCKED, which lies over it while blocked is true.
 
-    video holds what playlists say of each rung so far; refused and error are (code, text).
+    Durations are packed (runs.pack), and of all rungs once, since they show the same frames;
+    refused and error are (code, text).
     """
 
     video_id: str
@@ -46,8 +64,9 @@ class Publication:
     published: bool = False
     retryable: bool = False
     plan: LadderPlanned | None = None
-    audio: dict[str, AudioEncoded] = field(default_factory=dict)
-    video: dict[str, PlaylistRendition] = field(default_factory=dict)
+    audio: dict[str, Sound] = field(default_factory=dict)
+    video: dict[str, Picture] = field(default_factory=dict)
+    packed: bytes = b""
     summaries: dict[str, RenditionSummary] = field(default_factory=dict)
     playable: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
@@ -124,7 +143,7 @@ def waiting(state: Publication) -> Waiting | None:
     if state.package:
         again = state.package.retry_at_ms is not None
         waits_for = "playlists to be written" + (" again after a failure" if again else "")
-        following = "published" if state.package.request.final else "playable, and it grows"
+        following = "published" if state.package.final else "playable, and it grows"
     elif state.state == "UPLOADED":
         waits_for, following = "the probe and the plan of the ladder", "encoding starts"
     else:

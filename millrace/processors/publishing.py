@@ -10,7 +10,14 @@ from typing import Any
 
 from millrace.processors import commands
 from millrace.processors.emit import Emit
-from millrace.processors.packaging import failed_package, package, retry_package, written
+from millrace.processors.packaging import (
+    failed_package,
+    grown,
+    package,
+    retry_package,
+    sound,
+    written,
+)
 from millrace.processors.publication import Publication, fail, forget, gave_up, said
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
@@ -92,19 +99,14 @@ def collect(state: Publication, recorded: Recorded[Any]) -> tuple[Publication, l
         case LadderPlanned() as plan:
             return replace(state, plan=plan), []
         case AudioEncoded() as audio:
-            return replace(state, audio={**state.audio, audio.rendition: audio}), []
+            return replace(state, audio={**state.audio, audio.rendition: sound(audio)}), []
         case RenditionProgressed(rendition=rendition) if rendition.name not in state.summaries:
-            video = {**state.video, rendition.name: rendition}
-            return replace(state, video=video, grown=True), []
+            return grown(state, rendition), []
         case RenditionPlayable(rung=rung):
             return replace(state, playable=add(state.playable, rung)), []
         case RenditionCompleted(summary=summary, rendition=rendition):
-            return replace(
-                state,
-                video={**state.video, rendition.name: rendition},
-                summaries={**state.summaries, summary.rung: summary},
-                grown=True,
-            ), []
+            summaries = {**state.summaries, summary.rung: summary}
+            return replace(grown(state, rendition), summaries=summaries), []
         case RenditionFailed() as failure:
             dropped = add(state.dropped, failure.rung)
             return replace(state, dropped=dropped, error=(failure.code, failure.text)), []

@@ -1,4 +1,8 @@
-"""Durations of consecutive segments, run-length coded: constant rates need a run or two a video."""
+"""Durations of consecutive segments, run-length coded: constant rates need a run or two a video.
+
+States hold them packed: a variable rate may have a run a segment, 7200 in twelve hours, and a state
+stays under 64 KB.
+"""
 
 from collections.abc import Iterable
 
@@ -29,6 +33,31 @@ def length(runs: Runs) -> int:
 
 def total_ticks(runs: Runs) -> int:
     return sum(run.count * run.duration_ticks for run in runs)
+
+
+def pack(runs: Runs) -> bytes:
+    """The runs as variable-length numbers (LEB128), count and duration in turn."""
+    packed = bytearray()
+    for run in runs:
+        for number in (run.count, run.duration_ticks):
+            while number >= 0x80:
+                packed.append(number & 0x7F | 0x80)
+                number >>= 7
+            packed.append(number)
+    return bytes(packed)
+
+
+def unpack(packed: bytes) -> Runs:
+    """What pack packed."""
+    numbers: list[int] = []
+    number = shift = 0
+    for byte in packed:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            numbers.append(number)
+            number = shift = 0
+    return tuple(map(SegmentRun, numbers[::2], numbers[1::2]))
 
 
 def take(runs: Runs, segments: int) -> Runs:

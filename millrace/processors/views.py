@@ -30,9 +30,10 @@ HOUR_MS = 3_600_000
 # A player reports every few seconds; half an hour of silence ends a session.
 SESSION_IDLE_MS = 30 * 60_000
 SHARDS = 8
-# Ids remembered a session, so that a repeat after its end is no late event: 2.7 hours of reports
-# every 5 s, and 2000 x 9 bytes of state.
-EVENTS_MAX = 2_000
+# Ids remembered a session, so that a repeat after its end is no late event: the last half hour of
+# reports every 5 s. With the sessions remembered a viewer, 12 x 400 x 9 bytes of state.
+EVENTS_MAX = 400
+SESSIONS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,10 @@ def played(state: Viewer, event: ClientEvent, at_ms: int) -> Result:
     seen = digest(event.event_id)
     if seen in session.seen:
         return state, []
-    if len(session.seen) < EVENTS_MAX:
-        session = replace(session, seen=(*session.seen, seen))
+    session = replace(session, seen=(*session.seen, seen)[-EVENTS_MAX:])
     if session.over:
         return with_session(state, session), [Emit(VIEWS, late(state, session, event))]
+    state, emits = with_room(state, session)
     session = replace(
         session,
         last_ms=max(session.last_ms, at_ms),
@@ -98,10 +99,29 @@ def played(state: Viewer, event: ClientEvent, at_ms: int) -> Result:
         duration_ms=max(session.duration_ms, event.duration_ms),
     )
     if session.decision or not enough(session) or repeated(state, session):
-        return with_session(state, session), []
+        return with_session(state, session), emits
     session = replace(session, decision="counted")
     state = replace(with_session(state, session), counted_ms=session.start_ms)
-    return state, [Emit(VIEWS, counted(state, session))]
+    return state, [*emits, Emit(VIEWS, counted(state, session))]
+
+
+def with_room(state: Viewer, session: Session) -> tuple[Viewer, list[Emit]]:
+    """The state with room for the session: the one longest silent is decided and forgotten."""
+    if session.session_id in state.sessions or len(state.sessions) < SESSIONS_MAX:
+        return state, []
+    oldest = min(state.sessions.values(), key=lambda one: (one.last_ms, one.session_id))
+    _, emits = ended(state, oldest)
+    sessions = {name: one for name, one in state.sessions.items() if one is not oldest}
+    return replace(state, sessions=sessions), emits
+
+
+def ended(state: Viewer, session: Session) -> tuple[Session, list[Emit]]:
+    """The session over, decided if it was not."""
+    if session.decision:
+        return replace(session, over=True), []
+    reason = "repeated" if enough(session) else "too_short"
+    session = replace(session, decision="rejected", over=True)
+    return session, [Emit(VIEWS, rejected(state, session, reason))]
 
 
 def enough(session: Session) -> bool:
@@ -126,11 +146,8 @@ def passed(state: Viewer, now_ms: int) -> Result:
         if session.over and session.last_ms + WINDOW_MS <= now_ms:
             continue
         if not session.over and session.last_ms + SESSION_IDLE_MS <= now_ms:
-            if not session.decision:
-                reason = "repeated" if enough(session) else "too_short"
-                session = replace(session, decision="rejected")
-                emits.append(Emit(VIEWS, rejected(state, session, reason)))
-            session = replace(session, over=True)
+            session, decided = ended(state, session)
+            emits += decided
         sessions[name] = session
     if not sessions:
         return None, emits

@@ -137,3 +137,16 @@ def test_views_count_in_the_hour_in_which_the_session_began() -> None:
     world.driver.advance(2_000)
     (counted,) = world.said(t.VIEWS)
     assert counted.hour_ms == hour_ms
+
+
+def test_a_viewer_with_endless_sessions_is_decided_and_stays_small() -> None:
+    world = World()
+    for number in range(3 * views.SESSIONS_MAX):
+        events = [
+            make_client_event(world, event_id=f"{n}", session_id=f"{number}", watched_ms=n)
+            for n in range(views.EVENTS_MAX)
+        ]
+        play(world, *events)
+    world.driver.advance(2 * DAY_MS)
+    assert len(world.said(t.VIEWS, e.ViewRejected)) == 3 * views.SESSIONS_MAX
+    assert not world.said(t.DEAD_LETTERS)

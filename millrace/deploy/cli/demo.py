@@ -138,7 +138,7 @@ class Narrator:
 
     def __call__(self, status: dict[str, Any]) -> None:
         complete = " (complete)" if status["complete"] else ""
-        done = ", ".join(f"{r['rung']} {r['chunksDone']}" for r in status["renditions"])
+        done = ", ".join(f"{r['rung']} {r['chunksDone']}" for r in status["rungs"])
         text = f"{status['state']}{complete}  {done}".strip()
         if text != self.last:
             self.last = text
@@ -157,7 +157,7 @@ async def counted(client: Client, video_id: str) -> int:
 
 
 def told(text: str) -> None:
-    notes().print(text, highlight=False)
+    notes().print(text, highlight=False, soft_wrap=True)
 
 
 def show(found: Answer) -> None:

@@ -1,12 +1,12 @@
 """Operators' commands: the log, dead letters, describe, rebuild, fsck."""
 
 import click
-from millrace.streams.describe import describe_mermaid, describe_text
 from rich.table import Table
 
-from millrace.deploy.cli.shell import Answer, console, run, with_server
+from millrace.deploy.cli.shell import Answer, console, moment, run, with_server
 from millrace.deploy.client import Client
 from millrace.deploy.settings import Settings
+from millrace.streams.describe import describe_mermaid, describe_text
 from millrace.streams.topologies import TOPOLOGIES
 
 
@@ -29,8 +29,8 @@ def log_command(
 
     def show(found: Answer) -> None:
         for record in found["records"]:
-            text = f"{record['offset']:>8}  {record['at']}  {record['key']}  {record['event']}"
-            console().print(text, highlight=False)
+            place = f"{record['offset']:>8}  {moment(record['atMs'])}  {record['key']}"
+            console().print(f"{place}  {record['event']}", highlight=False, soft_wrap=True)
 
     run(given, "operator", work, as_json, show)
 
@@ -51,7 +51,7 @@ def list_command(as_json: bool, given: Settings) -> None:
 
     def show(found: Answer) -> None:
         table = Table("letter", "kind", "step", "topic", "offset", "reason")
-        for letter in found["deadLetters"]:
+        for letter in found["items"]:
             place = f"{letter['topic']}/{letter['partition']}"
             step = f"{letter['topology']}/{letter['step']}"
             row = letter["letterId"], letter["kind"], step, place, str(letter["offset"])
@@ -114,7 +114,9 @@ def rebuild_command(projection: str, verify: bool, as_json: bool, given: Setting
 
     def show(found: Answer) -> None:
         for table in found["tables"]:
-            console().print(f"{table['table']}: {table['rows']} rows equal", highlight=False)
+            console().print(
+                f"{table['table']}: {table['rows']} rows equal", highlight=False, soft_wrap=True
+            )
 
     run(given, "operator", work, as_json, show)
 
@@ -133,6 +135,6 @@ def fsck_command(as_json: bool, given: Settings) -> None:
 
     def show(found: Answer) -> None:
         text = f"{found['checked']} objects as the log says, {len(found['orphans'])} nobody's"
-        console().print(text, highlight=False)
+        console().print(text, highlight=False, soft_wrap=True)
 
     run(given, "operator", work, as_json, show)

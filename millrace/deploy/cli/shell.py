@@ -8,6 +8,7 @@ import functools
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,20 @@ async def with_client(
         return await work(client)
 
 
+def moment(at_ms: int) -> str:
+    """Milliseconds of the epoch, as people read time."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(" ", "milliseconds")
+
+
 def end(found: Answer, as_json: bool, show: Callable[[Answer], None]) -> None:
     failed = "error" in found
     if as_json:
         click.echo(json.dumps(found))
     elif failed:
         error = found["error"]
-        notes().print(f"[red]{error['code']}[/red]: {error['text']}", highlight=False)
+        notes().print(
+            f"[red]{error['code']}[/red]: {error['text']}", highlight=False, soft_wrap=True
+        )
     else:
         show(found)
     sys.exit(1 if failed else 0)

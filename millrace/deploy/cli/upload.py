@@ -62,7 +62,7 @@ async def one(
 
 def told(bars: Progress, task: TaskID, status: dict[str, Any]) -> None:
     """Chunks done of those expected, over all rungs, as a bar."""
-    rungs = status["renditions"]
+    rungs = status["rungs"]
     total = sum(rung["chunksTotal"] or 0 for rung in rungs)
     done = sum(rung["chunksDone"] for rung in rungs)
     if total:
@@ -73,9 +73,11 @@ def told(bars: Progress, task: TaskID, status: dict[str, Any]) -> None:
 
 def show(found: Answer) -> None:
     for video in found.get("videos", [found]):
-        console().print(f"[bold]{video['video_id']}[/bold] {video['state']}", highlight=False)
+        console().print(
+            f"[bold]{video['video_id']}[/bold] {video['state']}", highlight=False, soft_wrap=True
+        )
         for rung in video["renditions"]:
             size = f"{rung['width']}x{rung['height']}"
             text = f"  {rung['rung']:>6}  {size:>9}  {rung['segments']} segments"
-            console().print(text, highlight=False)
-        console().print(f"  watch: {video['watch_url']}", highlight=False)
+            console().print(text, highlight=False, soft_wrap=True)
+        console().print(f"  watch: {video['watch_url']}", highlight=False, soft_wrap=True)

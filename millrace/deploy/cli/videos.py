@@ -3,7 +3,7 @@
 import click
 from rich.table import Table
 
-from millrace.deploy.cli.shell import Answer, console, run, with_server
+from millrace.deploy.cli.shell import Answer, console, moment, run, with_server
 from millrace.deploy.client import Client
 from millrace.deploy.settings import Settings
 
@@ -45,13 +45,13 @@ async def read(client: Client, video: str, what: str) -> Answer:
 
 def show_status(found: Answer) -> None:
     complete = " complete" if found["complete"] else ""
-    console().print(f"[bold]{found['state']}[/bold]{complete}", highlight=False)
+    console().print(f"[bold]{found['state']}[/bold]{complete}", highlight=False, soft_wrap=True)
     for step in found["steps"]:
-        console().print(f"  {step['step']:>6}  {step['state']}", highlight=False)
-    for rung in found["renditions"]:
+        console().print(f"  {step['step']:>6}  {step['state']}", highlight=False, soft_wrap=True)
+    for rung in found["rungs"]:
         total = "?" if rung["chunksTotal"] is None else rung["chunksTotal"]
         text = f"  {rung['rung']:>6}  {rung['state']}, {rung['chunksDone']} of {total} chunks"
-        console().print(text, highlight=False)
+        console().print(text, highlight=False, soft_wrap=True)
 
 
 @click.command("explain")
@@ -67,12 +67,16 @@ def explain_command(video: str, as_json: bool, given: Settings) -> None:
         for wait in found["waiting"]:
             console().print(
                 f"[bold]{wait['topology']}[/bold] waits for {wait['waitsFor']}\n"
-                f"  since {wait['since']}, held by {wait['heldBy'] or 'nobody'}\n"
-                f"  next: {wait['next']} (deadline {wait['deadline']} at {wait['deadlineAt']})",
+                f"  since {moment(wait['sinceMs'])}, held by {wait['holder'] or 'nobody'}\n"
+                f"  next: {wait['next']}"
+                f" (deadline {wait['deadlineName']} at {moment(wait['deadlineAtMs'])})",
                 highlight=False,
+                soft_wrap=True,
             )
         for event in found["history"]:
-            console().print(f"  {event['at']}  {event['event']}", highlight=False)
+            console().print(
+                f"  {moment(event['atMs'])}  {event['event']}", highlight=False, soft_wrap=True
+            )
 
     run(given, "creator", lambda client: read(client, video, "explain"), as_json, show)
 
@@ -85,6 +89,6 @@ def views_command(video: str, as_json: bool, given: Settings) -> None:
 
     def show(found: Answer) -> None:
         text = f"{found['counted']} counted, {found['rejected']} rejected, {found['late']} late"
-        console().print(text, highlight=False)
+        console().print(text, highlight=False, soft_wrap=True)
 
     run(given, "creator", lambda client: read(client, video, "views"), as_json, show)

@@ -1,0 +1,247 @@
+"""Puts an installation together: engine, tables, objects, door, gateway, over one data folder.
+
+The one place where implementations are chosen and handed to what knows them as ports.
+"""
+
+import asyncio
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from millrace.deploy.crashing import Killer
+from millrace.deploy.fsck import fsck
+from millrace.deploy.keys import Keys, open_keys, write_tokens
+from millrace.deploy.rebuild import projects_of, rebuild
+from millrace.deploy.settings import Settings
+from millrace.gateway.app import build_app
+from millrace.gateway.auth import Tokens
+from millrace.gateway.context import Operations, Ports
+from millrace.gateway.settings import Settings as GatewaySettings
+from millrace.processors.media.probe import Limits
+from millrace.schemas.topics import OBJECT_NOTIFICATIONS, UPLOADS
+from millrace.sinks.directory_objects import DirectoryObjects
+from millrace.sinks.door import DoorThread, build_door
+from millrace.sinks.inprocess_cache import InProcessCache
+from millrace.sinks.ports import StoreBusy
+from millrace.sinks.signing import Signer, SigningKeys
+from millrace.sinks.sqlite_tables import SqliteTables
+from millrace.sinks.tables import TABLES
+from millrace.streams.declarations import Topology, Work, WorkPorts
+from millrace.streams.describe import describe_mermaid, describe_text
+from millrace.streams.embedded.core import Options
+from millrace.streams.embedded.engine import Engine
+from millrace.streams.topologies import TOPOLOGIES
+
+TABLES_FILE = "tables.sqlite"
+OBJECTS_DIR = "objects"
+NOTIFY_WITHIN_S = 30.0
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPorts:
+    """Makes a work's ports in a worker process; plain values, so that it travels there."""
+
+    data_dir: Path
+    objects_url: str
+    secret: bytes
+    limits: Limits
+    kill_at: str
+
+    def __call__(self, scratch: Path, worker: str) -> WorkPorts:
+        objects, tables, killer = opened(self)
+        return WorkPorts(objects, tables, scratch, worker, self.limits, killer.in_worker)
+
+
+@cache
+def opened(given: WorkerPorts) -> tuple[DirectoryObjects, SqliteTables, Killer]:
+    """The stores of this process, opened once and kept."""
+    objects = open_objects(given.data_dir, given.objects_url, given.secret, None)
+    tables = SqliteTables(given.data_dir / TABLES_FILE, now_ms)
+    tables.create(TABLES)
+    return objects, tables, Killer(given.kill_at, given.data_dir)
+
+
+def signer_of(url: str, secret: bytes) -> Signer:
+    return Signer(SigningKeys("1", {"1": secret}), url, now_ms)
+
+
+def open_objects(
+    data_dir: Path, url: str, secret: bytes, notify: Callable[[dict[str, Any]], None] | None
+) -> DirectoryObjects:
+    return DirectoryObjects(data_dir / OBJECTS_DIR, signer_of(url, secret), now_ms, notify)
+
+
+class EngineMetrics(Collector):
+    """The engine's counters and gauges, as Prometheus collects them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def collect(self) -> Iterable[Metric]:
+        lines = [f"{name} {value}" for name, value in sorted(self.engine.metrics().items())]
+        return text_string_to_metric_families("\n".join(lines) + "\n")
+
+
+class Installation:
+    """Everything of one `millrace up`; open in the loop that serves it, closed by `close`.
+
+    Raises DirectoryLocked where another server has the folder, OSError where a port is taken.
+    """
+
+    def __init__(self, settings: Settings, crashed: Callable[[BaseException], None]) -> None:
+        self.settings = settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.listening = listen(settings.host, settings.port)
+        port = self.listening.getsockname()[1]
+        self.objects_listening = listen_beside(settings.host, settings.objects_port, port)
+        self.url = settings.public_url or address(self.listening)
+        self.objects_url = settings.objects_url or address(self.objects_listening)
+        self.keys: Keys = open_keys(settings.data_dir)
+        self.killer = Killer(settings.kill_at, settings.data_dir)
+        self.tables = SqliteTables(settings.data_dir / TABLES_FILE, now_ms)
+        self.engine = self.open_engine(crashed)
+        self.tables.create(TABLES)
+        self.objects = open_objects(
+            settings.data_dir, self.objects_url, self.keys.objects, self.notify
+        )
+        door = build_door(self.objects, signer_of(self.objects_url, self.keys.objects))
+        self.door = DoorThread(door, self.objects_listening)
+        self.loop = asyncio.get_running_loop()
+
+    def open_engine(self, crashed: Callable[[BaseException], None]) -> Engine:
+        settings = self.settings
+        limits = Limits(
+            pixels_max=settings.pixels_max,
+            frame_rate_max=settings.frame_rate_max,
+            duration_ms_max=settings.duration_s_max * 1_000,
+        )
+        ports = WorkerPorts(
+            settings.data_dir, self.objects_url, self.keys.objects, limits, settings.kill_at
+        )
+        return Engine(
+            settings.data_dir,
+            limited(TOPOLOGIES, settings.worker_memory_bytes_max),
+            tables=self.tables,
+            ports=ports,
+            workers=settings.workers or os.cpu_count() or 1,
+            crashed=crashed,
+            options=Options(partitions=settings.partitions, at=self.killer.in_server),
+        )
+
+    def app(self) -> web.Application:
+        settings, keys = self.settings, self.keys
+        self.partitions = self.engine.log.partitions(UPLOADS.name)
+        registry = CollectorRegistry()
+        registry.register(EngineMetrics(self.engine))
+        ports = Ports(
+            log=self.engine.log,
+            tables=self.tables,
+            objects=self.objects,
+            cache=InProcessCache(time.monotonic),
+            operations=Operations(self.rebuild, self.fsck, describe, self.ready),
+            now_ms=now_ms,
+            registry=registry,
+        )
+        told = GatewaySettings(
+            token_keys=(keys.token,),
+            pseudonym_key=keys.pseudonym,
+            media_origin=self.objects_url,
+            partitions=self.partitions,
+            upload_size_bytes_max=settings.upload_size_bytes_max,
+            upload_expires_ms=settings.upload_expires_s * 1_000,
+        )
+        write_tokens(settings.data_dir, Tokens(told.token_keys, told.pseudonym_key, now_ms))
+        return build_app(ports, told)
+
+    async def start(self) -> None:
+        """Engine and door run; what the store had to tell when it was killed is told."""
+        self.engine.start()
+        self.door.start()
+        await asyncio.to_thread(self.objects.deliver_notifications)
+
+    def close(self) -> None:
+        self.door.stop()
+        self.engine.close()
+        self.objects.close()
+        self.tables.close()
+
+    def notify(self, event: dict[str, Any]) -> None:
+        """The store's word, onto the log, from the store's thread. Raises StoreBusy."""
+        key = event["Records"][0]["s3"]["object"]["key"].encode()
+        append = self.engine.log.append_bytes(
+            OBJECT_NOTIFICATIONS.name, key, json.dumps(event).encode()
+        )
+        future = asyncio.run_coroutine_threadsafe(append, self.loop)
+        try:
+            future.result(NOTIFY_WITHIN_S)
+        except TimeoutError as problem:
+            raise StoreBusy("the log took no notification in time") from problem
+
+    async def ready(self) -> str:
+        """Words for what is not ready; empty where all is."""
+        failure = self.engine.failure
+        return "" if failure is None else f"the engine stopped: {failure!r}"
+
+    async def rebuild(self, name: str) -> Mapping[str, Any]:
+        projects = projects_of(TOPOLOGIES, name)
+        log, tables = self.engine.log, self.tables
+        return await rebuild(projects, log, tables, fresh_tables, self.partitions)
+
+    async def fsck(self) -> Mapping[str, Any]:
+        return await fsck(self.engine.log, self.objects, self.partitions)
+
+
+def fresh_tables() -> SqliteTables:
+    return SqliteTables(None, now_ms)
+
+
+def limited(topologies: tuple[Topology, ...], memory_bytes_max: int) -> tuple[Topology, ...]:
+    """The same topologies, their works held to the memory that is set."""
+
+    def held(step: Any) -> Any:
+        return replace(step, memory_bytes_max=memory_bytes_max) if isinstance(step, Work) else step
+
+    return tuple(replace(one, steps=tuple(map(held, one.steps))) for one in topologies)
+
+
+def describe() -> Mapping[str, Any]:
+    return {"text": describe_text(TOPOLOGIES), "mermaid": describe_mermaid(TOPOLOGIES)}
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError where the port is taken."""
+    listening = socket.create_server((host, port), backlog=1024)
+    listening.setblocking(False)
+    return listening
+
+
+def listen_beside(host: str, port: int, gateway_port: int) -> socket.socket:
+    """The door's socket: the port that is set, else the one after the gateway's, else any."""
+    if port:
+        return listen(host, port)
+    try:
+        return listen(host, gateway_port + 1)
+    except (OSError, OverflowError):
+        return listen(host, 0)
+
+
+def address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{re.sub('^0.0.0.0$', '127.0.0.1', host)}:{port}"
