@@ -45,6 +45,7 @@ bench: .venv/.dev var/clips/.made ## measured ratios, to docs/benchmarks.md
 .PHONY: docs
 docs: .venv/.runtime ## write the generated files again
 	@$(BIN)/python -m millrace.schemas.generate
+	@$(BIN)/python -m tools.docs
 
 .PHONY: vendor
 vendor: .venv/.runtime ## fetch the player's files again, at the versions tools/vendor.py names (needs npm)

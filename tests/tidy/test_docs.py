@@ -1,11 +1,13 @@
-"""The pages lead somewhere: links resolve, and README's table says what the declarations say."""
+"""The pages lead somewhere, and those that can be generated say what their source says."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.tidy.sources import ROOT, assert_none
-from tools.topology_table import README, with_table
+from tools.docs import PAGES
 
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 
@@ -24,6 +26,8 @@ def test_every_link_leads_to_a_file() -> None:
     )
 
 
-def test_the_table_of_topologies_is_what_they_declare() -> None:
-    readme = README.read_text()
-    assert with_table(readme) == readme, "README.md is stale: run `make docs`"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_generated_page_is_fresh_and_says_that_it_is_generated(page: Path) -> None:
+    text = page.read_text()
+    assert text == PAGES[page](), f"{page.name} is stale: run `make docs`"
+    assert "`make docs`" in text
