@@ -23,6 +23,10 @@ Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f
 Description = Annotated[str, Meta(max_length=5000, pattern=PLAIN)]
 Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Tags = Annotated[list[Tag], Meta(max_length=30)]
+# RFC 9110 type/subtype with parameters, or empty: a browser that does not know says nothing.
+_TOKEN = r"[A-Za-z0-9!#$&^_.+-]{1,60}"
+MEDIA_TYPE = rf'^({_TOKEN}/{_TOKEN}(; ?[A-Za-z0-9=".+_-]{{1,60}}){{0,3}})?\Z'
+MediaType = Annotated[str, Meta(pattern=MEDIA_TYPE)]
 Visibility = Literal["public", "unlisted", "private"]
 Priority = Literal["urgent", "normal", "backfill"]
 Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
@@ -40,9 +44,7 @@ class UploadBody(Body, frozen=True):
     size_bytes: Annotated[int, Meta(ge=0, le=1 << 50)]
     description: Description = ""
     visibility: Visibility = "private"
-    content_type: Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$&^_.+/;= -]{0,100}\Z")] = (
-        "application/octet-stream"
-    )
+    content_type: MediaType = "application/octet-stream"
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
     tags: Tags = []
     priority: Priority = "normal"

@@ -51,6 +51,21 @@ async def test_a_lost_client_learns_which_parts_are_there_and_where_to_send_the_
     assert response.status == 202
 
 
+async def test_a_part_of_the_wrong_size_is_asked_for_again(world: World) -> None:
+    data = b"a" * PART_BYTES + b"b"
+    _, session = await world.call("POST", "/v1/uploads", {"title": "A", "sizeBytes": len(data)})
+    await world.put(session, session["partUrls"][1], data + b"too much")
+    _, body = await world.call("GET", f"/v1/uploads/{session['uploadSessionId']}")
+    assert [part["number"] for part in body["partUrls"]] == [1, 2]
+
+
+async def test_a_declared_type_is_kept_and_one_that_is_none_refused(world: World) -> None:
+    for declared, status in (("video/mp4; codecs=avc1", 201), ("", 201), ("$.", 422)):
+        body = {"title": "A", "sizeBytes": 7, "contentType": declared}
+        response, _ = await world.call("POST", "/v1/uploads", body)
+        assert response.status == status, declared
+
+
 async def test_part_addresses_come_in_pages(world: World) -> None:
     size = 250 * PART_BYTES
     _, session = await world.call("POST", "/v1/uploads", {"title": "A", "sizeBytes": size})
@@ -124,9 +139,10 @@ async def test_a_key_that_comes_twice_at_once_is_one_session_that_works(world: W
     world.log.run()
     (_, one), (_, two) = await asyncio.gather(*both)
     assert one["uploadSessionId"] == two["uploadSessionId"]
-    for session in (one, two):
-        etag = await world.put(session, session["partUrls"][0], data)
-        session["etags"] = [{"number": 1, "etag": etag}]
+    # Both clients send to the upload that the log knows; the other was given back.
+    assert one["partUrls"] == two["partUrls"]
+    etag = await world.put(two, two["partUrls"][0], data)
+    two["etags"] = [{"number": 1, "etag": etag}]
     response, _ = await world.complete(two)
     assert response.status == 202
 
