@@ -5,7 +5,7 @@ This module must never hold a code: codes are written where they are raised, nex
 """
 
 
-class Refused(Exception):  # noqa: N818 - named as the event it becomes
+class Refused(Exception):
     """The source can never be published (ING-8).
 
     `code` is stable (snake_case, part of the API), `text` a sentence that a creator understands.
@@ -17,7 +17,7 @@ class Refused(Exception):  # noqa: N818 - named as the event it becomes
         self.text = text
 
 
-class MediaFailed(Exception):  # noqa: N818 - named as the event it becomes
+class MediaFailed(Exception):
     """This attempt failed and another may succeed; the fold decides.
 
     `code` is stable (snake_case), `text` says what happened, for an operator.
