@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ("tests.e2e.servers",)
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS = ROOT / "var" / "clips"
 # The same places, in the same order, as tests/install_chromium looks.
