@@ -144,6 +144,7 @@ def test_results_of_another_epoch_are_not_joined() -> None:
     world.driver.pipe(t.RENDITIONS, replace(stale, epoch=7))
     world.driver.settle()
     state = world.driver.state("encoding", "encoding", VIDEO.encode())
+    assert state is not None
     assert state.rungs["240p"].prefix == 0
 
 

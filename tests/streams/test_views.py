@@ -33,9 +33,7 @@ def play(world: World, *events: e.ClientEvent) -> None:
 
 def totals(world: World) -> tuple[int, int, int]:
     rows = world.tables.page(tables.VIEW_HOURS, (VIDEO,)).rows
-    return tuple(  # type: ignore[return-value]
-        sum(row.values[name] for row in rows) for name in ("counted", "rejected", "late")
-    )
+    return tuple(sum(row.values[name] for row in rows) for name in ("counted", "rejected", "late"))
 
 
 def test_a_view_is_counted_within_seconds_of_the_thirtieth_second() -> None:
