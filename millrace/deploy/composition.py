@@ -172,6 +172,7 @@ class Installation:
 
     async def start(self) -> None:
         """Engine and door run; what the store had to tell when it was killed is told."""
+        await asyncio.to_thread(self.objects.sweep)
         self.engine.start()
         self.door.start()
         await asyncio.to_thread(self.objects.deliver_notifications)
