@@ -176,6 +176,25 @@ def test_the_open_sources_are_open(source: Source) -> None:
         assert leading >= keys - 1
 
 
+def test_a_recording_that_begins_in_an_open_gop_begins_at_its_keyframe(
+    source: Source, tmp_path: Path
+) -> None:
+    """The leading pictures of the first keyframe refer to what is not there."""
+    path = tmp_path / "tail.mkv"
+    with av.open(str(source("open-h264.mkv"))) as original, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(original.streams.video[0])
+        keys: list[int] = []
+        for packet in original.demux(video=0):
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append(packet.pts)
+            if packet.size and len(keys) >= 3:
+                packet.stream = stream
+                output.mux(packet)
+    track, _, chunks, frames = chunks_of(path, tmp_path, 1000)
+    assert track.start_pts == frames[0][0][0] == keys[2]
+    assert [chunk.range.frames for chunk in chunks] == [len(part) for part in frames]
+
+
 def test_equal_input_gives_equal_bytes(source: Source, tmp_path: Path) -> None:
     runs = []
     for run in ("one", "two"):

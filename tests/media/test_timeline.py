@@ -137,6 +137,17 @@ def test_a_frame_is_at_or_after_the_start_of_its_chunk_and_before_the_next(
     assert chunk_start_pts(track, grid, number) <= pts < chunk_start_pts(track, grid, number + 1)
 
 
+@pytest.mark.parametrize("rate", RATES)
+def test_rounding_moves_no_frame_over_a_border(rate: Fraction) -> None:
+    """The first frame of a chunk and the last before it, at 1/1000 and off by one tick."""
+    track = make_track(rate, time_base=Fraction(1, 1000))
+    grid = grid_of(track)
+    for number in range(1, 200):
+        first = -(-number * 6 * rate // 1)
+        border = chunk_start_pts(track, grid, number)
+        assert round((first - 1) / rate * 1000) + 1 < border <= round(first / rate * 1000) - 1
+
+
 @pytest.mark.parametrize(
     ("gop_ms", "seconds", "segments"),
     [

@@ -16,7 +16,7 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
-from millrace.processors.media.decode_order import leading_dts
+from millrace.processors.media.decode_order import increasing_dts, leading_dts
 from millrace.processors.media.failures import MediaFailed
 from millrace.processors.media.source import Packet, is_hidden, opened, packets
 from millrace.processors.media.timeline import chunk_of, chunk_start_pts, segments_in
@@ -155,9 +155,11 @@ class _Cutter:
         missing = leading_dts(pts, dts, self._track.reorder_pts)
         for packet, own, derived in zip(leading, pts, missing, strict=True):
             yield self._described(packet, own, derived)
+        before: int | None = None
         for packet in found:
             assert packet.dts is not None, "the probe refuses missing decode timestamps"
-            yield self._described(packet, self._pts(packet), packet.dts)
+            before = increasing_dts(before, packet.dts)
+            yield self._described(packet, self._pts(packet), before)
 
     def _from_first_key(self) -> Iterator[Packet]:
         started = False

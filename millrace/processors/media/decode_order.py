@@ -37,6 +37,15 @@ def leading_dts(pts: Sequence[int], dts_after: int | None, reorder_pts: int) -> 
     return dts
 
 
+def increasing_dts(before: int | None, dts: int) -> int:
+    """`dts`, moved up where it does not increase, as demuxers that derive it let it stand still.
+
+    The result is good as long as it is not after the packet's own pts: then no later frame is
+    shown before it either, which is all that a decode timestamp has to say.
+    """
+    return dts if before is None else max(dts, before + 1)
+
+
 @dataclass(slots=True)
 class TrackFacts:
     """What one pass over the packets of a video track shows; feed `add` in decode order.
@@ -63,9 +72,9 @@ class TrackFacts:
         if pts is None or (dts is None and self._dts is not None):
             raise broken_timestamps()
         if dts is not None:
-            if dts > pts or (self._dts is not None and dts <= self._dts):
+            self._dts = dts = increasing_dts(self._dts, dts)
+            if dts > pts:
                 raise broken_timestamps()
-            self._dts = dts
             self.reorder_pts = max(self.reorder_pts, pts - dts)
         if key:
             self.keys.append(pts)
