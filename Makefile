@@ -26,7 +26,7 @@ test: .venv/.dev var/clips/.made chromium lint ## everything that is checked
 .PHONY: check
 check: .venv/.dev lint ## the fast part of test: lint, types, contracts, tidy, unit tests
 	@$(BIN)/python -m pytest -n 2 -q -m "not slow and not browser" \
-		tests/tidy tests/schemas tests/processors
+		tests/tidy tests/tools tests/schemas tests/processors tests/streams
 
 .PHONY: lint
 lint: .venv/.dev
