@@ -7,6 +7,8 @@ after a lost network or a kill, sends only what is missing (ING-2).
 import asyncio
 import json
 import mimetypes
+import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -42,7 +44,11 @@ def digest(path: Path) -> str:
 
 
 class Sessions:
-    """Upload sessions that were begun and not completed, by server and file."""
+    """Uploads that were begun and not completed: the Idempotency-Key of each, by server and file.
+
+    The key is remembered before it is first used, so that whatever answer gets lost, a repeat
+    finds the same session and never makes a second video.
+    """
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -53,16 +59,20 @@ class Sessions:
         found: dict[str, str] = json.loads(self.place.read_text())
         return found
 
-    def get(self, name: str) -> str | None:
-        return self.all().get(name)
+    def begin(self, name: str) -> str:
+        """The key of what was begun, else a fresh one, remembered."""
+        key = self.all().get(name)
+        if key is None:
+            key = secrets.token_hex(16)
+            self.write(self.all() | {name: key})
+        return key
 
-    def put(self, name: str, upload_id: str | None) -> None:
-        """Remembers the session, or forgets it where None."""
-        known = {key: value for key, value in self.all().items() if key != name}
-        if upload_id is not None:
-            known[name] = upload_id
+    def forget(self, name: str) -> None:
+        self.write({key: value for key, value in self.all().items() if key != name})
+
+    def write(self, known: dict[str, str]) -> None:
         self.place.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.place.with_suffix(".new")
+        fresh = self.place.with_suffix(f".{os.getpid()}")
         fresh.write_text(json.dumps(known))
         fresh.replace(self.place)
 
@@ -71,54 +81,69 @@ async def upload(
     client: Client, path: Path, sessions: Sessions, progress: Progress, title: str | None = None
 ) -> Uploaded:
     """Sends the file. Raises ApiError; a repeat goes on where this one stopped."""
-    name = f"{client.at.url} {path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}"
-    session = await resumed(client, sessions.get(name))
-    if session is None:
-        session = await announced(client, path, title)
-        sessions.put(name, session["uploadSessionId"])
+    body = await asyncio.to_thread(announcement, path, title)
+    name = f"{client.at.url} {path.resolve()} {path.stat().st_mtime_ns} {json.dumps(body)}"
+    session = await announced(client, body, sessions, name)
     upload_id = session["uploadSessionId"]
-    parts = await sent(client, path, session, progress)
-    body = {"parts": [{"number": n, "etag": etag} for n, etag in sorted(parts.items())]}
-    await client.call("POST", f"/v1/uploads/{upload_id}/complete", body)
-    sessions.put(name, None)
+    if session["state"] == "open":
+        await finish(client, path, session, progress)
+    sessions.forget(name)
     return Uploaded(session["videoId"], upload_id)
 
 
-async def announced(client: Client, path: Path, title: str | None) -> dict[str, Any]:
+def announcement(path: Path, title: str | None) -> dict[str, Any]:
     kind, _ = mimetypes.guess_type(path.name)
-    body = {
+    return {
         "title": title or path.stem,
         "description": "",
         "visibility": "public",
         "contentType": kind or "application/octet-stream",
         "sizeBytes": path.stat().st_size,
-        "sha256": await asyncio.to_thread(digest, path),
+        "sha256": digest(path),
         "fileName": path.name,
     }
-    session: dict[str, Any] = await client.call("POST", "/v1/uploads", body)
-    return session
 
 
-async def resumed(client: Client, upload_id: str | None) -> dict[str, Any] | None:
-    """The session as it stands, None where there is none that is open."""
-    if upload_id is None:
-        return None
+async def announced(
+    client: Client, body: dict[str, Any], sessions: Sessions, name: str
+) -> dict[str, Any]:
+    """The session of this file as it stands: open, or stored by an earlier try. Raises ApiError."""
+    while True:
+        headers = {"Idempotency-Key": sessions.begin(name)}
+        made = await client.call("POST", "/v1/uploads", body, headers)
+        session = await standing(client, made["uploadSessionId"])
+        if session["state"] in ("open", "stored"):
+            return session
+        # Expired or refused: this file begins anew.
+        sessions.forget(name)
+
+
+async def standing(client: Client, upload_id: str, after: int = 0) -> dict[str, Any]:
+    """The session, with what the store has and addresses for what is missing. Raises ApiError."""
+    found: dict[str, Any] = await client.call("GET", f"/v1/uploads/{upload_id}", afterPart=after)
+    return found
+
+
+async def finish(client: Client, path: Path, session: dict[str, Any], progress: Progress) -> None:
+    """Sends what is missing and completes. Raises ApiError."""
+    upload_id = session["uploadSessionId"]
     try:
-        session: dict[str, Any] = await client.call("GET", f"/v1/uploads/{upload_id}")
-    except ApiError as problem:
-        if problem.status in (403, 404, 410):
-            return None
-        raise
-    return session if session["state"] == "open" else None
+        parts = await sent(client, path, session, progress)
+        body = {"parts": [{"number": n, "etag": etag} for n, etag in sorted(parts.items())]}
+        await client.call("POST", f"/v1/uploads/{upload_id}/complete", body)
+    except ApiError:
+        # An earlier try may have been completed without hearing of it: then nothing is missing.
+        if (await standing(client, upload_id))["state"] != "stored":
+            raise
 
 
 async def sent(
     client: Client, path: Path, session: dict[str, Any], progress: Progress
 ) -> dict[int, str]:
-    """ETag of every part, those that the store had already included."""
+    """ETag of every part, those that the store had already included. Raises ApiError."""
     size_bytes = session["sizeBytes"]
-    etags = {part["number"]: part["etag"] for part in session.get("stored", [])}
-    done_bytes = sum(part["sizeBytes"] for part in session.get("stored", []))
+    etags = {part["number"]: part["etag"] for part in session["stored"]}
+    done_bytes = sum(part["sizeBytes"] for part in session["stored"])
     progress(done_bytes, size_bytes)
     gate = asyncio.Semaphore(PARALLEL)
 
@@ -132,13 +157,16 @@ async def sent(
 
     page = session
     while page["partUrls"]:
-        async with asyncio.TaskGroup() as group:
-            for part in page["partUrls"]:
-                group.create_task(one(part["number"], part["url"]))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in page["partUrls"]:
+                    group.create_task(one(part["number"], part["url"]))
+        except BaseExceptionGroup as problems:
+            # The first says why; the others were stopped because of it.
+            raise problems.exceptions[0] from problems
         if page["nextPart"] is None:
             break
-        address = f"/v1/uploads/{session['uploadSessionId']}"
-        page = await client.call("GET", address, afterPart=page["nextPart"] - 1)
+        page = await standing(client, session["uploadSessionId"], page["nextPart"] - 1)
     return etags
 
 
@@ -160,9 +188,9 @@ async def put(client: Client, url: str, number: int, upload_id: str, data: bytes
                 if response.status not in RETRIED:
                     raise ApiError(response.status, "part_refused", f"part {number} was refused")
         except (aiohttp.ClientError, TimeoutError):
-            if attempt == PART_ATTEMPTS_MAX:
-                raise
+            # Counted like every other attempt; what is asked next says whether anybody answers.
+            pass
         await asyncio.sleep(0.25 * 2**attempt)
-        page = await client.call("GET", f"/v1/uploads/{upload_id}", afterPart=number - 1)
+        page = await standing(client, upload_id, number - 1)
         url = next((p["url"] for p in page["partUrls"] if p["number"] == number), url)
     raise ApiError(0, "part_not_sent", f"part {number} could not be sent; try again to go on")

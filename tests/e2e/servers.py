@@ -39,12 +39,16 @@ class NotReady(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What HTTP or a command said: status or exit code, JSON (else None), and the text."""
+    """What HTTP or a command said: status or exit code, JSON (else None), and the bytes."""
 
     status: int
     json: Any
-    text: str
+    body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
 
 
 @dataclass(slots=True)
@@ -119,6 +123,18 @@ class RunningMillrace:
         data = None if body is None else json.dumps(body).encode()
         return request(method, self.url + path, data, headers)
 
+    def records(self, topic: str, key: str | None = None) -> list[dict[str, Any]]:
+        """The records of a topic, partition by partition, of one key or of all."""
+        found: list[dict[str, Any]] = []
+        partition, partitions = 0, 1
+        while partition < partitions:
+            query = f"partition={partition}&limit=1000"
+            page = self.call("GET", f"/v1/log/{topic}?{query}", role="operator")
+            assert page.status == 200, page.text
+            found += page.json["records"]
+            partition, partitions = partition + 1, page.json["partitions"]
+        return [one for one in found if key is None or one["key"] == key]
+
     def begin(self, *arguments: str | Path, **settings: str) -> subprocess.Popen[str]:
         """A command of the command line against this server, under way."""
         command = [*COMMAND, *map(str, arguments), "--data-dir", str(self.data_dir)]
@@ -148,7 +164,7 @@ def finished(process: subprocess.Popen[str], within_s: float = 90.0) -> Answer:
         found = json.loads(lines[-1]) if lines else None
     except ValueError:
         found = None
-    return Answer(process.returncode, found, out + err)
+    return Answer(process.returncode, found, (out + err).encode())
 
 
 def request(
@@ -165,9 +181,8 @@ def request(
 
 
 def answer(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
-    text = body.decode(errors="replace")
-    is_json = "json" in headers.get("Content-Type", "")
-    return Answer(status, json.loads(text) if is_json and text else None, text, headers)
+    is_json = body and "json" in headers.get("Content-Type", "")
+    return Answer(status, json.loads(body) if is_json else None, body, headers)
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,21 @@
+"""The sources that go the whole way, generated once a process."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.media.clips import FAST, Clip, constant, make
+
+RATE = Fraction(10)
+SECONDS = 14
+FRAMES = int(RATE) * SECONDS
+
+
+@pytest.fixture(scope="session")
+def numbered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """14 s with sound in 140 numbered frames: long and large enough for two rungs, each a group of
+    its own, and three chunks; small enough that they cost almost nothing."""
+    pts = constant(RATE, SECONDS)
+    clip = Clip("numbered.mp4", pts, 1 / RATE, options=FAST, gop=20, size=(448, 252), beeps=True)
+    return make(clip, tmp_path_factory.mktemp("sources"))
