@@ -53,6 +53,15 @@ class Desk:
         return [lane for lane, queue in enumerate(self.queues) if queue]
 
 
+def requests_of(work: Work, step: str, log: PartitionedLog) -> list[Requests]:
+    """A reader of every partition of every lane."""
+    return [
+        Requests(work, step, lane, partition, log.store)
+        for lane, topic in enumerate(work.lanes)
+        for partition in log.partitions[topic.name]
+    ]
+
+
 class Board:
     """All works of all topologies."""
 
@@ -65,11 +74,8 @@ class Board:
         for topology in topologies:
             for work in topology.works:
                 desk = self._desks[work.name] = Desk(work, topology.name)
-                for lane, topic in enumerate(work.lanes):
-                    for partition in log.partitions[topic.name]:
-                        step = f"{topology.name}/{work.name}"
-                        requests = Requests(work, step, lane, partition, log.store)
-                        desk.requests.append(requests)
+                step = f"{topology.name}/{work.name}"
+                desk.requests += requests_of(work, step, log)
 
     def refill(self) -> bool:
         """Looks for committed requests; whether there are bad ones for `settle`."""

@@ -254,9 +254,7 @@ class KeyedFold:
     def commit(self) -> None:
         for key, held in self._changed.items():
             if held is not None and held.deadline is not None:
-                before = self._held.get(key)
-                if before is None or before.deadline != held.deadline:
-                    self.timers.add(held.deadline.at_ms, key)
+                self.timers.add(held.deadline.at_ms, key)
             self._held[key] = held
         self._changed = {}
         self.timers.commit()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from millrace.sinks.ports import StoreBusy
 from millrace.streams.embedded.projecting import Projector
 from millrace.streams.embedded.records import Record
-from millrace.streams.embedded.store import Store
+from millrace.streams.embedded.store import Connection, Store
 
 BACKOFF_MIN_S = 0.05
 BACKOFF_MAX_S = 2.0
@@ -53,9 +53,7 @@ class ProjectorThread:
         try:
             while self._wait():
                 try:
-                    self._redrive()
-                    while self._projector.run(reader) and not self._closing:
-                        pass
+                    self._catch_up(reader)
                     backoff_s = BACKOFF_MIN_S
                 except StoreBusy:
                     self._pause(backoff_s)
@@ -66,6 +64,11 @@ class ProjectorThread:
         finally:
             if reader is not self._store.connection:
                 reader.close()
+
+    def _catch_up(self, reader: Connection) -> None:
+        self._redrive()
+        while self._projector.run(reader) and not self._closing:
+            pass
 
     def _redrive(self) -> None:
         while self._again:

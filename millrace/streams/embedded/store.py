@@ -123,6 +123,8 @@ class Store:
                 self.connection.execute(pragma)
             for statement in SCHEMA.split(";"):
                 self.connection.execute(statement)
+            rows = self.connection.execute("SELECT kind, name, number FROM names").fetchall()
+        self._numbers: dict[tuple[str, str], int] = {(kind, name): n for kind, name, n in rows}
 
     def reader(self) -> Connection:
         """A connection of the calling thread's own that sees what is committed."""
@@ -145,13 +147,13 @@ class Store:
 
     def number_of(self, kind: str, name: str) -> int:
         """The permanent number of a topic or step, made on first sight. Outside transactions."""
-        query = "SELECT number FROM names WHERE kind = ? AND name = ?"
-        row = self.connection.execute(query, (kind, name)).fetchone()
-        if row is None:
+        number = self._numbers.get((kind, name))
+        if number is None:
             with self.writing() as writer:
                 writer.execute("INSERT INTO names (kind, name) VALUES (?, ?)", (kind, name))
-            row = self.connection.execute(query, (kind, name)).fetchone()
-        number: int = row[0]
+            query = "SELECT number FROM names WHERE kind = ? AND name = ?"
+            number = int(self.connection.execute(query, (kind, name)).fetchone()[0])
+            self._numbers[kind, name] = number
         return number
 
     def partitions(self, wanted: int) -> int:

@@ -203,7 +203,7 @@ class Task:
             for at_ms, key in self._taken(tx, fold, sampled_ms)
         ]
         due.sort(key=lambda entry: entry[:3])
-        return sum(self._fire_one(tx, fold, at_ms, key) for at_ms, _, key, fold in due)
+        return sum(self._fire_one(tx, fold, sampled_ms, key) for _, _, key, fold in due)
 
     def _is_due(self, fold: KeyedFold, now_ms: int) -> bool:
         next_ms = fold.timers.next_ms
@@ -213,11 +213,14 @@ class Task:
         tx.join(fold)
         return fold.timers.take(until_ms, TIMERS_MAX)
 
-    def _fire_one(self, tx: Transaction, fold: KeyedFold, at_ms: int, key: bytes) -> int:
-        """Folds one deadline, unless the state has another by now or its key is parked."""
+    def _fire_one(self, tx: Transaction, fold: KeyedFold, until_ms: int, key: bytes) -> int:
+        """Folds the key's deadline, if it has one that is due and is not parked."""
         held = fold.current(key)
         deadline = held.deadline if held is not None else None
-        if deadline is None or deadline.at_ms != at_ms or key in fold.parking.queues:
+        if deadline is None or key in fold.parking.queues:
+            return 0
+        if deadline.at_ms > until_ms:
+            fold.timers.add(deadline.at_ms, key)
             return 0
         tx.join(self)
         record = self._append_timer(tx, fold.fold.name, key, deadline)
