@@ -19,17 +19,28 @@ async def followed(client: Client, video_id: str, wait: str, seen: Seen) -> dict
     """
     loop = asyncio.get_running_loop()
     began_s, seconds = loop.time(), dict[str, float]()
+
+    def note(status: Status) -> None:
+        seen(status)
+        mark(seconds, status, round(loop.time() - began_s, 3))
+
     while True:
         try:
-            async for status in client.events(video_id):
-                seen(status)
-                mark(seconds, status, round(loop.time() - began_s, 3))
-                if over(status, wait):
-                    return seconds
+            if await watched(client, video_id, wait, note):
+                return seconds
         except ApiError as problem:
             if problem.code != "unreachable":
                 raise
             await asyncio.sleep(0.5)
+
+
+async def watched(client: Client, video_id: str, wait: str, seen: Seen) -> bool:
+    """Whether what is waited for was seen before the stream of events ended."""
+    async for status in client.events(video_id):
+        seen(status)
+        if over(status, wait):
+            return True
+    return False
 
 
 def mark(seconds: dict[str, float], status: Status, now_s: float) -> None:
