@@ -71,6 +71,11 @@ def test_one_missing_frame_makes_the_rate_variable(made: Made) -> None:
     assert not track_of(made(Clip("dropped.mp4", pts, FRAME_25))).constant_rate
 
 
+def test_timestamps_that_wander_by_more_than_rounding_make_the_rate_variable(made: Made) -> None:
+    pts = [40 * index + 3 * (index % 2) for index in range(51)]
+    assert not track_of(made(Clip("wandering.mkv", pts, MS, rate=Fraction(25)))).constant_rate
+
+
 def test_a_single_frame_is_a_video(made: Made) -> None:
     track = track_of(made(Clip("single.mp4", [0], FRAME_25, rate=Fraction(25))))
     assert (track.frames, track.start_pts) == (1, 0)
