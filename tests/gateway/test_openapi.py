@@ -65,6 +65,7 @@ def test_every_reference_leads_somewhere() -> None:
     for place in re.findall(r"#/([A-Za-z0-9/]+)", str(document)):
         found: Any = document
         for name in place.split("/"):
+            assert name in found, place
             found = found[name]
 
 

@@ -204,7 +204,10 @@ def test_a_silent_connection_does_not_keep_the_door_from_stopping(tmp_path: Path
     with open_store(tmp_path / "other") as other:
         upload = other.store.start(KEY)
         target = urlsplit(other.part_url(KEY, upload))
-        peer = socket.create_connection((target.hostname or "", target.port or 80))
+        address = (target.hostname or "", target.port or 80)
+        peer = socket.create_connection(address)
         head = f"PUT {target.path}?{target.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
         peer.sendall(head.encode() + b"half")
     peer.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
