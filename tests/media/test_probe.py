@@ -71,9 +71,13 @@ def test_one_missing_frame_makes_the_rate_variable(made: Made) -> None:
     assert not track_of(made(Clip("dropped.mp4", pts, FRAME_25))).constant_rate
 
 
-def test_timestamps_that_wander_by_more_than_rounding_make_the_rate_variable(made: Made) -> None:
-    pts = [40 * index + 3 * (index % 2) for index in range(51)]
-    assert not track_of(made(Clip("wandering.mkv", pts, MS, rate=Fraction(25)))).constant_rate
+@pytest.mark.parametrize("error_ms", [3, -3])
+def test_timestamps_that_wander_by_more_than_rounding_make_the_rate_variable(
+    error_ms: int, made: Made
+) -> None:
+    pts = [40 * index + error_ms * (index % 2) for index in range(51)]
+    clip = Clip(f"wandering{error_ms}.mkv", pts, MS, rate=Fraction(25))
+    assert not track_of(made(clip)).constant_rate
 
 
 def test_a_single_frame_is_a_video(made: Made) -> None:
