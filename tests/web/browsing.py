@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 ARGUMENTS = (
     "--disable-gpu",
@@ -31,6 +31,8 @@ CONTROLS = frozenset(
 @asynccontextmanager
 async def started(executable: str) -> AsyncIterator[Browser]:
     """A browser of its own, without the sandbox where root runs it: Chromium refuses otherwise."""
+    # Assertions wait for what they expect; a machine that encodes meanwhile is slow.
+    expect.set_options(timeout=20_000)
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(

@@ -1,13 +1,15 @@
-"""A browser for the tests of the pages."""
+"""A browser for the tests of the pages, and what it opens."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.gateway.world import World, build_world, close
 from tests.web.browsing import started
+from tests.web.running import Running, running
 
 
 @pytest_asyncio.fixture
@@ -22,3 +24,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     found = await build_world(tmp_path)
     yield found
     await close(found)
+
+
+@pytest.fixture(scope="module")
+def millrace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Everything running, as a person starts it."""
+    with running(tmp_path_factory.mktemp("up") / "data") as found:
+        yield found

@@ -17,6 +17,7 @@ import { VISIBILITIES, nowWords, stateWords } from "./words.js";
 
 /** @typedef {import("./api.js").Video} Video */
 /** @typedef {import("./api.js").Status} Status */
+/** @typedef {{refresh: () => void, close: () => void}} Fold what is folded out under a card */
 
 export class Card {
   /** @type {Transfer | null} */
@@ -27,7 +28,7 @@ export class Card {
   #isFollowing = false;
   #isAsking = false;
   #removed = new AbortController();
-  /** @type {{name: string, refresh: () => void} | null} */
+  /** @type {(Fold & {name: string}) | null} */
   #fold = null;
 
   /**
@@ -63,6 +64,7 @@ export class Card {
 
   remove() {
     this.#removed.abort();
+    this.#fold?.close();
     this.transfer?.pause();
     forgetUpload(this.uploadSessionId);
     this.element.remove();
@@ -130,12 +132,13 @@ export class Card {
   toggleFold(name) {
     const fold = this.part("fold");
     const wasOpen = this.#fold?.name === name;
+    this.#fold?.close();
+    this.#fold = null;
     fold.replaceChildren();
     fold.hidden = wasOpen;
-    this.#fold = null;
     if (!wasOpen) {
       const open = name === "explain" ? openExplanation : openEdit;
-      this.#fold = { name, refresh: open(fold, this) };
+      this.#fold = { name, ...open(fold, this) };
     }
     this.#showActions();
   }

@@ -6,7 +6,7 @@ import { announce, find, fromTemplate } from "./page.js";
 /**
  * @param {HTMLElement} fold
  * @param {import("./card.js").Card} card
- * @returns {() => void} nothing to do as the video goes on: what is being typed stays
+ * @returns {import("./card.js").Fold} which does nothing as the video goes on: what is typed stays
  */
 export function openEdit(fold, card) {
   const form = /** @type {HTMLFormElement} */ (fromTemplate("edit-template"));
@@ -38,5 +38,5 @@ export function openEdit(fold, card) {
   });
   fold.append(form);
   title.focus();
-  return () => {};
+  return { refresh: () => {}, close: () => {} };
 }

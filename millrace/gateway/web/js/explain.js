@@ -1,16 +1,18 @@
 /** What a video waits for, in words: for what, since when, who holds it, what happens next. */
 
 import { explainVideo } from "./api.js";
-import { formatClock, formatSpan } from "./format.js";
+import { formatAgo, formatClock, formatSpan } from "./format.js";
 import { make } from "./page.js";
 import { eventWords } from "./words.js";
 
 /** @typedef {import("./api.js").Wait} Wait */
 
+const REFRESH_MS = 4000;
+
 /**
  * @param {HTMLElement} fold
  * @param {{video: import("./api.js").Video}} card
- * @returns {() => void} reads and shows it again
+ * @returns {import("./card.js").Fold}
  */
 export function openExplanation(fold, card) {
   let isAsking = false;
@@ -28,7 +30,9 @@ export function openExplanation(fold, card) {
     }
   };
   void refresh();
-  return () => void refresh();
+  // How long it has waited changes without anything else happening.
+  const timer = setInterval(refresh, REFRESH_MS);
+  return { refresh: () => void refresh(), close: () => clearInterval(timer) };
 }
 
 /** @param {Wait[]} waiting */
@@ -47,7 +51,7 @@ function waitPart(wait) {
   const name = wait.topology.charAt(0).toUpperCase() + wait.topology.slice(1);
   const rows = [
     [`${name} waits for`, wait.waitsFor],
-    ["Since", `${formatSpan(nowMs - wait.sinceMs)} ago`],
+    ["Since", formatAgo(nowMs - wait.sinceMs)],
     ["In the hands of", wait.holder],
     ["Next", wait.next],
     ["At the latest", deadlineWords(wait, nowMs)],

@@ -41,6 +41,14 @@ export function formatSpan(ms) {
 }
 
 /**
+ * @param {number} ms
+ * @returns {string}
+ */
+export function formatAgo(ms) {
+  return ms < 2000 ? "just now" : `${formatSpan(ms)} ago`;
+}
+
+/**
  * @param {number} count
  * @param {string} noun
  * @returns {string}

@@ -15,6 +15,9 @@ import { byId, find } from "./page.js";
  *   HlsVideo
  */
 
+// hls.js never comes to the end where it starts in the last quarter of a second (measured).
+const EDGE_S = 1;
+
 export class Player {
   #controller = byId("player", HTMLElement);
   #onBroken = () => {};
@@ -40,19 +43,23 @@ export class Player {
 
   /**
    * The same video from another playlist, at the same place. The last picture stands still on top
-   * until the new source shows one.
+   * until the new source shows one. At the end there is no next picture to wait for: then the new
+   * source serves whoever watches it again.
    * @param {string} url
    */
   async swap(url) {
     const { video } = this;
-    const wasPlaying = !video.paused && !video.ended;
-    const atS = video.currentTime;
+    if (video.ended) await once(video, "play");
+    const wasPlaying = !video.paused;
+    const atS = Math.min(video.currentTime, Math.max(0, video.duration - EDGE_S));
     const still = this.#hold();
     this.#load(url, atS);
     await once(video, "loadedmetadata");
     if (Math.abs(video.currentTime - atS) > 0.3) video.currentTime = atS;
     if (wasPlaying) await video.play();
-    if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) await once(video, "loadeddata");
+    if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) {
+      await Promise.race([once(video, "loadeddata"), once(video, "ended")]);
+    }
     still.remove();
   }
 

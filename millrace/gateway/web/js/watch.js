@@ -57,9 +57,9 @@ async function swapWhenComplete() {
     const playback = await readPlayback(videoId).catch(() => null);
     // No answer is no reason to disturb what plays.
     if (playback?.complete) {
-      await player.swap(playback.hlsUrl);
       byId("quality", HTMLElement).hidden = true;
       announce("All qualities are there now");
+      await player.swap(playback.hlsUrl);
       return;
     }
   }
@@ -99,7 +99,7 @@ async function showAbout() {
 async function showCreator(creatorId) {
   const { name, avatarUrl } = await readCreator(creatorId);
   const avatar = byId("avatar", HTMLElement);
-  byId("creator-name", HTMLElement).textContent = name || "A creator without a name";
+  byId("creator-name", HTMLElement).textContent = name || "Unnamed creator";
   avatar.textContent = name.slice(0, 1) || "?";
   if (avatarUrl) {
     const image = make("img");

@@ -41,13 +41,12 @@ const STEPS = {
 
 /**
  * @param {import("./api.js").Status} status
- * @returns {string} what is being done now, a sentence without its full stop, or empty
+ * @returns {string} what is being done now, a sentence without its full stop
  */
 export function nowWords(status) {
   const busy = status.steps.filter((step) => step.state === "running");
   const doing = busy.map((step) => STEPS[step.step] ?? step.step);
-  if (status.rungs.some(isGrowing)) doing.push("encoding the picture");
-  if (!doing.length) return "";
+  if (!doing.length || status.rungs.some(isGrowing)) doing.push("encoding the picture");
   const sentence = doing.join(", ");
   return sentence[0].toUpperCase() + sentence.slice(1);
 }
@@ -57,11 +56,29 @@ function isGrowing(rung) {
   return rung.chunksTotal === null || rung.chunksDone < rung.chunksTotal;
 }
 
+/** @type {Record<string, string>} */
+const EVENTS = {
+  VideoUploading: "The upload began",
+  VideoUploaded: "The file arrived",
+  VideoProcessing: "Processing began",
+  VideoPlayable: "It can be watched",
+  VideoPublished: "All qualities are ready",
+  VideoEdited: "It was edited",
+  VideoRetried: "It is tried again",
+  VideoFailed: "It failed",
+  VideoBlocked: "A moderator blocked it",
+  VideoRestored: "A moderator restored it",
+  VideoDeleted: "It was deleted",
+  VideoExpired: "The upload expired",
+  ObjectsDeleted: "Files that are no longer needed were removed",
+};
+
 /**
  * @param {string} event such as VideoPlayable
- * @returns {string} such as "Video playable"
+ * @returns {string} such as "It can be watched"; of an event that this page is older than, its name
  */
 export function eventWords(event) {
+  if (EVENTS[event]) return EVENTS[event];
   const words = event.replace(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -1,0 +1,94 @@
+"""The whole way in a browser, with everything running: upload, watch while it grows, be counted."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from millrace.processors.media.repeat import repeat
+from tests.web.browsing import PHONE, nameless_controls, open_page, overflow_px
+from tests.web.running import Running
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    # One server and one encoder for the file: its tests run in one process.
+    pytest.mark.xdist_group("browser"),
+]
+CLIP_TIMES = 3
+# Bounds of a machine that does much else; here it takes 9 s to play and 20 s to be complete.
+PLAYABLE_WITHIN_MS = 90_000
+COMPLETE_WITHIN_MS = 180_000
+# A view is counted while it is watched; fold, tally, projection and the page's own rhythm follow.
+COUNTED_WITHIN_MS = 60_000
+# A decoder in software drops some frames; a stream that plays badly drops more than this.
+DROPPED_RATIO_MAX = 0.2
+
+
+@pytest.fixture
+def clip(big_buck_bunny: Path, tmp_path: Path) -> Path:
+    """Long enough to be watched while it grows: 16 s in three chunks."""
+    path = tmp_path / "bunny.mp4"
+    repeat(big_buck_bunny, path, CLIP_TIMES)
+    return path
+
+
+async def dropped_ratio(page: Page) -> float:
+    dropped, total = await page.evaluate(
+        """() => {
+          const quality = document.querySelector("#video").getVideoPlaybackQuality();
+          return [quality.droppedVideoFrames, quality.totalVideoFrames];
+        }"""
+    )
+    assert total > 0
+    return float(dropped) / float(total)
+
+
+async def until_played(page: Page, seconds: float) -> None:
+    """Returns once the picture moves, and has come so far."""
+    await page.evaluate(
+        """(seconds) => new Promise((resolve) => {
+          const video = document.querySelector("#video");
+          video.addEventListener("timeupdate", () => video.currentTime > seconds && resolve());
+        })""",
+        seconds,
+    )
+
+
+async def until_ended(page: Page) -> None:
+    ended = expect(page.locator("#video"))
+    await ended.to_have_js_property("ended", True, timeout=COMPLETE_WITHIN_MS)
+
+
+async def test_a_clip_is_uploaded_watched_while_it_grows_and_counted(
+    millrace: Running, browser: Browser, clip: Path
+) -> None:
+    page = await open_page(browser)
+    await page.goto(f"{millrace.url}/?token={millrace.token}")
+    await page.get_by_label("Choose a video").set_input_files(clip)
+    await page.get_by_label("Title").fill("The rabbit")
+    await page.get_by_role("button", name="Upload", exact=True).click()
+    card = page.get_by_role("article", name="The rabbit")
+    watch = card.get_by_role("link", name="Watch")
+    await watch.click(timeout=PLAYABLE_WITHIN_MS)
+
+    await expect(page.get_by_role("heading", name="The rabbit")).to_be_visible()
+    await until_played(page, 1)
+    assert await nameless_controls(page) == []
+    # The complete video takes the growing one's place without a step back or forth.
+    await expect(page.get_by_text("More qualities are on their way")).to_be_hidden(
+        timeout=COMPLETE_WITHIN_MS
+    )
+    assert await page.evaluate("document.querySelector('#video').currentTime") > 1
+    await until_ended(page)
+    assert await dropped_ratio(page) < DROPPED_RATIO_MAX
+    await expect(page.get_by_text("1 view")).to_be_visible(timeout=COUNTED_WITHIN_MS)
+
+    visitor = await open_page(browser, PHONE)
+    await visitor.goto(page.url)
+    await until_played(visitor, 1)
+    assert await overflow_px(visitor) <= 0
+    await until_ended(visitor)
+    assert await dropped_ratio(visitor) < DROPPED_RATIO_MAX
+    await expect(visitor.get_by_text("2 views")).to_be_visible(timeout=COUNTED_WITHIN_MS)
