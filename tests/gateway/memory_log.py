@@ -28,7 +28,7 @@ STEPS = [step for topology in TOPOLOGIES for step in topology.steps]
 
 
 class MemoryLog:
-    """A log of PARTITIONS partitions a topic; `busy` refuses, `held` delays projections."""
+    """A log of PARTITIONS partitions a topic; `busy` refuses, `held` lets nothing follow."""
 
     def __init__(self, tables: Tables, now_ms: Callable[[], int]) -> None:
         self.tables = tables
@@ -43,6 +43,8 @@ class MemoryLog:
         self.appended = asyncio.Event()
         self.busy = False
         self.held = False
+        # How long the tables follow behind the facts.
+        self.lag_s = 0.0
 
     async def append(
         self,
@@ -104,10 +106,18 @@ class MemoryLog:
                 if isinstance(step, Fold) and recorded.topic in {t.name for t in step.reads}:
                     self.fold(step, recorded)
                 elif isinstance(step, Project) and recorded.topic == step.reads.name:
-                    self.tables.upsert(step.table, step.rows(recorded))
+                    self.project(step, recorded)
             for topics, queue in self.followers:
                 if recorded.topic in topics:
                     queue.put_nowait(recorded)
+
+    def project(self, step: Project, recorded: Recorded[Any]) -> None:
+        rows = step.rows(recorded)
+        if self.lag_s:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.lag_s, self.tables.upsert, step.table, rows)
+        else:
+            self.tables.upsert(step.table, rows)
 
     def fold(self, step: Fold, recorded: Recorded[Any]) -> None:
         keys = [(recorded.key, recorded.event)]

@@ -114,7 +114,8 @@ async def test_a_completion_that_was_not_answered_is_finished_by_its_repeat(worl
 
 
 async def test_the_next_read_sees_the_write(world: World) -> None:
+    world.log.lag_s = 0.05
     session = await world.upload()
     await world.complete(session)
     _, video = await world.call("GET", f"/v1/videos/{session['videoId']}")
-    assert video["state"] == "UPLOADED"
+    assert video["storedAtMs"] is not None

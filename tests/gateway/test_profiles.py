@@ -4,6 +4,7 @@ from tests.gateway.world import World
 
 
 async def test_a_profile_is_seen_by_its_owner_at_once_and_by_everybody(world: World) -> None:
+    world.log.lag_s = 0.05
     body = {"name": "Ann", "avatarUrl": "https://example.org/ann.png"}
     response, profile = await world.call("PUT", "/v1/me/profile", body)
     assert (response.status, profile["name"]) == (200, "Ann")

@@ -27,6 +27,7 @@ async def test_the_creator_is_the_tokens_and_a_user_in_the_body_is_refused(world
 
 
 async def test_a_session_can_be_read_at_once(world: World) -> None:
+    world.log.lag_s = 0.05
     session = await world.upload()
     response, body = await world.call("GET", f"/v1/uploads/{session['uploadSessionId']}")
     assert response.status == 200

@@ -40,6 +40,16 @@ async def test_an_edit_is_answered_with_the_edited_video(world: World) -> None:
     assert video["title"] == "B"
 
 
+async def test_the_next_read_sees_an_edit_though_the_tables_follow_later(world: World) -> None:
+    video_id = await world.uploaded()
+    world.log.lag_s = 0.05
+    path = f"/v1/videos/{video_id}"
+    response, video = await world.call("PATCH", path, {"title": "B"})
+    assert (response.status, video["title"]) == (200, "B")
+    _, video = await world.call("GET", path)
+    assert video["title"] == "B"
+
+
 async def test_an_edit_by_another_user_is_403_and_one_that_changes_nothing_422(
     world: World,
 ) -> None:
