@@ -16,11 +16,18 @@ from millrace.streams.embedded.driver import Driver
 
 # How often and by whom something was tried, and at which place or time that was.
 APART = frozenset(
-    ["attempt", "worker", "reused", "cpu_seconds", "sequence", "positions", "position", "place_offset", "offset", "at_ms", "stored_at_ms", "playable_at_ms", "published_at_ms", "since_ms"]
+    (
+        *("attempt", "worker", "reused", "cpu_seconds", "sequence"),
+        *("positions", "position", "place_offset", "offset"),
+        *("at_ms", "stored_at_ms", "playable_at_ms", "published_at_ms", "since_ms"),
+    )
 )
 # Facts that a run has once for each attempt that it needed.
 ATTEMPTS = frozenset(
-    ["SourceWorkStarted", "EncodeWorkStarted", "SourceStepFailed", "EncodeFailed", "PackageFailed"]
+    (
+        *("SourceWorkStarted", "EncodeWorkStarted"),
+        *("SourceStepFailed", "EncodeFailed", "PackageFailed"),
+    )
 )
 # How far something is, until the event that says that it is done; a late worker may say it again.
 ON_THE_WAY = frozenset({"RenditionProgressed", "PlaylistsWritten"})

@@ -112,6 +112,7 @@ def first_day() -> list[Fact]:
         notified("rye", at_ms + 60_001),
         upload("oat", at_ms + 5, "urgent"),
         notified("oat", at_ms + 30_000),
+        finished("oat", at_ms + 35_000),
         upload("lost", at_ms + 10),
         upload("short", at_ms + 20),
         finished("short", at_ms + 40_000, SIZE - 1),

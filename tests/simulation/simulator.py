@@ -265,8 +265,8 @@ def invariants(simulation: Simulation) -> list[str]:
             if record.id in seen and step not in works and step:
                 broken.append(f"{topic.name} {record.offset}: {step} said {record.id} twice")
             seen.add(record.id or "")
-    for letter in driver.events(DEAD_LETTERS):
-        broken.append(f"dead letter: {letter.kind} {letter.step} {letter.reason}")
+    letters = driver.events(DEAD_LETTERS)
+    broken += [f"dead letter: {one.kind} {one.step} {one.reason}" for one in letters]
     held = {recorded.key: recorded.event for recorded in driver.read(WAITING)}
     broken += [f"still waits: {event}" for event in held.values() if event is not None]
     if driver.core.board.unfinished:

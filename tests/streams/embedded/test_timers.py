@@ -1,0 +1,131 @@
+"""Timers: due by append time, folded after everything that came before, once."""
+
+from millrace.schemas.events import DeadlinePassed
+from millrace.schemas.topics import TIMERS, WAITING
+from millrace.streams.embedded.core import Options
+from millrace.streams.embedded.driver import START_MS, Driver
+from tests.streams.embedded.mill import (
+    BATCHES,
+    GIVE_UP_MS,
+    MILL_TOPICS,
+    ORDERING,
+    ORDERS,
+    SACKS,
+    make_order,
+    make_sack,
+)
+
+
+def make_driver() -> Driver:
+    return Driver((ORDERING,), options=Options(topics=MILL_TOPICS, partitions=1))
+
+
+def names(driver: Driver) -> list[tuple[str, str]]:
+    return [(event.NAME, event.reason) for event in driver.events(BATCHES)]
+
+
+def test_a_deadline_passes_once_and_is_on_the_log() -> None:
+    driver = make_driver()
+    driver.pipe(ORDERS, make_order())
+    driver.advance(GIVE_UP_MS - 1)
+    assert driver.events(TIMERS) == []
+    driver.advance(10 * GIVE_UP_MS)
+    expected = DeadlinePassed("ordering", "join", b"rye", "sacks", START_MS + GIVE_UP_MS)
+    assert driver.events(TIMERS) == [expected]
+    assert names(driver) == [("VideoBlocked", "0 of 2")]
+    (record,) = driver.records(BATCHES)
+    assert record.at_ms == START_MS + GIVE_UP_MS
+
+
+def test_a_deadline_that_is_no_more_does_not_pass() -> None:
+    driver = make_driver()
+    driver.pipe(ORDERS, make_order())
+    for number in range(2):
+        driver.pipe(SACKS, make_sack(number=number))
+    driver.advance(10 * GIVE_UP_MS)
+    assert driver.events(TIMERS) == []
+    assert names(driver) == [("VideoRestored", "complete")]
+
+
+def test_a_timer_never_overtakes_what_was_on_the_log_before_it_was_looked_at() -> None:
+    driver = make_driver()
+    driver.pipe(ORDERS, make_order())
+    driver.settle()
+    for number in range(2):
+        driver.pipe(SACKS, make_sack(number=number))
+    driver.clock.now_ms += 10 * GIVE_UP_MS
+    (task,) = driver.core.tasks
+    tx = driver.core.begin()
+    assert task.fire(tx) == 0
+    driver.core.commit(tx)
+    driver.settle()
+    assert names(driver) == [("VideoRestored", "complete")]
+
+
+def test_a_timer_does_not_wait_for_what_came_after_it_was_looked_at() -> None:
+    driver = make_driver()
+    driver.pipe(ORDERS, make_order())
+    driver.settle()
+    driver.pipe(SACKS, make_sack("oat", 0))
+    driver.clock.now_ms += GIVE_UP_MS
+    (task,) = driver.core.tasks
+    tx = driver.core.begin()
+    assert task.fire(tx) == 0
+    assert task.fold(tx, 1) == 1
+    driver.core.commit(tx)
+    driver.pipe(SACKS, make_sack("oat", 1))
+    tx = driver.core.begin()
+    assert task.fire(tx) == 1
+    driver.core.commit(tx)
+    assert task.lag == 1
+
+
+def test_a_timer_that_was_due_while_nothing_ran_passes_after_the_restart() -> None:
+    driver = make_driver()
+    driver.pipe(ORDERS, make_order())
+    driver.settle()
+    driver.clock.now_ms += 5 * GIVE_UP_MS
+    driver.reopen()
+    driver.settle()
+    assert names(driver) == [("VideoBlocked", "0 of 2")]
+
+
+def test_a_timer_comes_back_when_its_transaction_failed() -> None:
+    driver = make_driver()
+    driver.pipe(ORDERS, make_order())
+    driver.settle()
+    driver.clock.now_ms += GIVE_UP_MS
+    tx = driver.core.begin()
+    driver.core.fold(tx)
+    tx.rollback()
+    assert driver.core.next_due_ms == START_MS + GIVE_UP_MS
+    driver.settle()
+    assert names(driver) == [("VideoBlocked", "0 of 2")]
+
+
+def test_waiting_says_what_is_awaited_and_ends_with_a_tombstone() -> None:
+    driver = make_driver()
+    driver.pipe(ORDERS, make_order())
+    driver.settle()
+    (said,) = driver.events(WAITING)
+    assert (said.waits_for, said.deadline_name) == ("2 sacks", "sacks")
+    assert said.deadline_at_ms == START_MS + GIVE_UP_MS
+    driver.pipe(SACKS, make_sack(number=0))
+    driver.settle()
+    assert driver.events(WAITING)[-1].waits_for == "1 sacks"
+    driver.pipe(SACKS, make_sack(number=1))
+    driver.settle()
+    last = driver.records(WAITING)[-1]
+    assert (last.key, last.value) == (b"ordering/join/rye", b"")
+
+
+def test_what_waits_and_does_not_change_is_said_once() -> None:
+    driver = make_driver()
+    driver.pipe(ORDERS, make_order())
+    driver.pipe(SACKS, make_sack(number=0))
+    driver.pipe(SACKS, make_sack(number=0))
+    driver.settle()
+    driver.reopen()
+    driver.pipe(SACKS, make_sack(number=0))
+    driver.settle()
+    assert [event.waits_for for event in driver.events(WAITING)] == ["2 sacks", "1 sacks"]
