@@ -1,15 +1,13 @@
-"""A browser for the tests of the pages, and what it opens."""
+"""A browser for the tests of the pages, and a gateway without encoders."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.gateway.world import World, build_world, close
 from tests.web.browsing import started
-from tests.web.running import Running, running
 
 
 @pytest_asyncio.fixture
@@ -24,10 +22,3 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     found = await build_world(tmp_path)
     yield found
     await close(found)
-
-
-@pytest.fixture(scope="module")
-def millrace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Everything running, as a person starts it."""
-    with running(tmp_path_factory.mktemp("up") / "data") as found:
-        yield found

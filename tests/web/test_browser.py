@@ -6,15 +6,13 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from millrace.processors.media.repeat import repeat
+from tests.e2e.servers import RunningMillrace
 from tests.web.browsing import PHONE, nameless_controls, open_page, overflow_px
-from tests.web.running import Running
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    # One server and one encoder for the file: its tests run in one process.
-    pytest.mark.xdist_group("browser"),
 ]
 CLIP_TIMES = 3
 # Bounds of a machine that does much else; here it takes 9 s to play and 20 s to be complete.
@@ -62,10 +60,10 @@ async def until_ended(page: Page) -> None:
 
 
 async def test_a_clip_is_uploaded_watched_while_it_grows_and_counted(
-    millrace: Running, browser: Browser, clip: Path
+    running_millrace: RunningMillrace, browser: Browser, clip: Path
 ) -> None:
     page = await open_page(browser)
-    await page.goto(f"{millrace.url}/?token={millrace.token}")
+    await page.goto(f"{running_millrace.url}/?token={running_millrace.token('creator')}")
     await page.get_by_label("Choose a video").set_input_files(clip)
     await page.get_by_label("Title").fill("The rabbit")
     await page.get_by_role("button", name="Upload", exact=True).click()
