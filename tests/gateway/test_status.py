@@ -54,13 +54,13 @@ async def test_each_step_and_rung_says_how_far_it_is_and_when_it_may_be_done(
     assert status["estimatedCompletionAtMs"] > world.clock.at_ms
 
 
-async def test_nothing_is_estimated_before_the_source_is_cut(world: World) -> None:
+async def test_nothing_is_estimated_before_every_rungs_chunks_are_known(world: World) -> None:
     video_id = await world.ready()
-    values = rung(video_id, "480p", 480, chunks_total=None)
-    world.tables.upsert(PROGRESS, [Row(values, Version(0, 1))])
+    rungs = [rung(video_id, "240p", 240), rung(video_id, "480p", 480, chunks_total=None)]
+    world.tables.upsert(PROGRESS, [Row(values, Version(0, 1)) for values in rungs])
     world.clock.at_ms += 10_000
     _, status = await world.call("GET", f"/v1/videos/{video_id}/status")
-    assert status["rungs"][0]["chunksTotal"] is None
+    assert [found["chunksTotal"] for found in status["rungs"]] == [4, None]
     assert status["estimatedCompletionAtMs"] is None
 
 
