@@ -92,7 +92,7 @@ async def announced(served: Served) -> str:
 
 def minted(data_dir: Path) -> list[str]:
     keys = open_keys(data_dir)
-    tokens = Tokens((keys.token,), keys.pseudonym, now_ms)
+    tokens = Tokens(keys.token, keys.pseudonym, now_ms)
     return [tokens.mint(f"viewer-{n}", ("viewer",), 3_600) for n in range(VIEWERS)]
 
 

@@ -54,13 +54,16 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class WorkerPorts:
-    """Makes a work's ports in a worker process; plain values, so that it travels there."""
+    """Makes a work's ports in a worker process; plain values, so that it travels there.
+
+    Compared by identity: a worker is given one, and opens its stores once for it.
+    """
 
     data_dir: Path
     objects_url: str
-    secret: bytes
+    keys: SigningKeys
     limits: Limits
     kill_at: str
 
@@ -72,20 +75,16 @@ class WorkerPorts:
 @cache
 def opened(given: WorkerPorts) -> tuple[DirectoryObjects, SqliteTables, Killer]:
     """The stores of this process, opened once and kept."""
-    objects = open_objects(given.data_dir, given.objects_url, given.secret, None)
+    objects = open_objects(given.data_dir, given.objects_url, given.keys, None)
     tables = SqliteTables(given.data_dir / TABLES_FILE, now_ms)
     tables.create(TABLES)
     return objects, tables, Killer(given.kill_at, given.data_dir)
 
 
-def signer_of(url: str, secret: bytes) -> Signer:
-    return Signer(SigningKeys("1", {"1": secret}), url, now_ms)
-
-
 def open_objects(
-    data_dir: Path, url: str, secret: bytes, notify: Callable[[dict[str, Any]], None] | None
+    data_dir: Path, url: str, keys: SigningKeys, notify: Callable[[dict[str, Any]], None] | None
 ) -> DirectoryObjects:
-    return DirectoryObjects(data_dir / OBJECTS_DIR, signer_of(url, secret), now_ms, notify)
+    return DirectoryObjects(data_dir / OBJECTS_DIR, Signer(keys, url, now_ms), now_ms, notify)
 
 
 class EngineMetrics(Collector):
@@ -113,7 +112,7 @@ class Installation:
         self.objects_listening = listen_beside(settings.host, settings.objects_port, port)
         self.url = settings.public_url or address(self.listening)
         self.objects_url = settings.objects_url or address(self.objects_listening)
-        self.keys: Keys = open_keys(settings.data_dir)
+        self.keys: Keys = open_keys(settings.data_dir, rotate=settings.rotate_keys)
         self.killer = Killer(settings.kill_at, settings.data_dir)
         self.tables = SqliteTables(settings.data_dir / TABLES_FILE, now_ms)
         self.engine = self.open_engine(crashed)
@@ -121,7 +120,7 @@ class Installation:
         self.objects = open_objects(
             settings.data_dir, self.objects_url, self.keys.objects, self.notify
         )
-        door = build_door(self.objects, signer_of(self.objects_url, self.keys.objects))
+        door = build_door(self.objects, Signer(self.keys.objects, self.objects_url, now_ms))
         self.door = DoorThread(door, self.objects_listening)
         self.loop = asyncio.get_running_loop()
 
@@ -160,7 +159,7 @@ class Installation:
             registry=registry,
         )
         told = GatewaySettings(
-            token_keys=(keys.token,),
+            token_keys=keys.token,
             pseudonym_key=keys.pseudonym,
             media_origin=self.objects_url,
             partitions=self.partitions,

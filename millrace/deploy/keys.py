@@ -11,6 +11,7 @@ from pathlib import Path
 
 from millrace.deploy.client import TOKENS
 from millrace.gateway.auth import Tokens
+from millrace.sinks.signing import SigningKeys
 
 KEYS_FILE = "keys.json"
 KEY_BYTES = 32
@@ -25,32 +26,56 @@ ROLES: dict[str, tuple[str, ...]] = {
 SUBJECT = "local"
 
 
+# The key that signs and the ones before it, which are still believed: long enough for every
+# address and token that was given out before the last rotation.
+KEPT = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """token signs JWTs, pseudonym turns subjects into ids, objects signs addresses."""
+    """token signs JWTs and objects signs addresses, newest first; pseudonym never changes.
 
-    token: bytes
+    A key's id is its number from the first one on, so that a rotation moves no other.
+    """
+
+    token: tuple[bytes, ...]
     pseudonym: bytes
-    objects: bytes
+    objects: SigningKeys
 
 
-def open_keys(data_dir: Path) -> Keys:
-    """The installation's keys; made, durably, at the first call."""
+def open_keys(data_dir: Path, *, rotate: bool = False) -> Keys:
+    """The installation's keys, made durably at the first call; rotate puts new ones in front."""
     place = data_dir / KEYS_FILE
     if not place.is_file():
-        fresh = {name: secrets.token_hex(KEY_BYTES) for name in Keys.__slots__}
-        write_private(place, json.dumps(fresh))
+        write_private(place, json.dumps({"pseudonym": fresh(), "token": {}, "objects": {}}))
+        rotate = True
     found = json.loads(place.read_text())
-    return Keys(**{name: bytes.fromhex(found[name]) for name in Keys.__slots__})
+    if rotate:
+        for name in ("token", "objects"):
+            number = 1 + max(map(int, found[name]), default=0)
+            found[name] = {str(number): fresh(), **found[name]}
+            found[name] = dict(list(found[name].items())[: KEPT + 1])
+        write_private(place, json.dumps(found))
+    return Keys(
+        token=tuple(bytes.fromhex(secret) for secret in found["token"].values()),
+        pseudonym=bytes.fromhex(found["pseudonym"]),
+        objects=SigningKeys(
+            next(iter(found["objects"])),
+            {name: bytes.fromhex(secret) for name, secret in found["objects"].items()},
+        ),
+    )
+
+
+def fresh() -> str:
+    return secrets.token_hex(KEY_BYTES)
 
 
 def write_tokens(data_dir: Path, tokens: Tokens) -> None:
-    """A token file a role; kept from then on, so that a link that was copied stays good."""
+    """A token file a role, signed by the newest key at each start."""
     folder = data_dir / TOKENS
     folder.mkdir(exist_ok=True)
     for role, roles in ROLES.items():
-        if not (folder / role).is_file():
-            write_private(folder / role, tokens.mint(SUBJECT, roles, TOKEN_LIFETIME_S))
+        write_private(folder / role, tokens.mint(SUBJECT, roles, TOKEN_LIFETIME_S))
 
 
 def write_private(place: Path, text: str) -> None:

@@ -53,6 +53,9 @@ class Settings:
     worker_memory_bytes_max: int = _setting(
         3 << 30, "Address space of a media worker, in bytes; 2160p with seven rungs needs 1.2 GB."
     )
+    rotate_keys: bool = _setting(
+        False, "1: sign tokens and addresses with new keys; the two before stay good (PLY-3)."
+    )
     kill_at: str = _setting(
         "", "`POINT:N` kills the process at the n-th pass of a named point; only for crash tests."
     )
@@ -85,6 +88,8 @@ def read(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
 def parsed(name: str, text: str, setting: Field[Any]) -> Any:
     kind: type[Any] = type(setting.default)
     try:
+        if kind is bool:
+            return bool(("0", "1").index(text))
         return Path(text) if isinstance(setting.default, Path) else kind(text)
     except ValueError as problem:
         raise SettingError(f"{name}={text!r} is no {kind.__name__}") from problem

@@ -1,0 +1,33 @@
+"""Keys: made once, rotated without breaking what was given out, readable by their owner alone."""
+
+import stat
+from pathlib import Path
+
+from millrace.deploy.keys import KEPT, KEYS_FILE, open_keys
+from millrace.sinks.signing import Signer
+
+
+def test_keys_are_made_once_and_private(tmp_path: Path) -> None:
+    assert open_keys(tmp_path) == open_keys(tmp_path)
+    assert stat.S_IMODE((tmp_path / KEYS_FILE).stat().st_mode) == 0o600
+
+
+def test_a_rotation_signs_with_a_new_key_and_believes_the_ones_before(tmp_path: Path) -> None:
+    before = open_keys(tmp_path)
+    after = open_keys(tmp_path, rotate=True)
+    assert after.pseudonym == before.pseudonym
+    assert after.token[1:] == before.token
+    assert after.token[0] not in before.token
+    old = Signer(before.objects, "http://door", lambda: 0)
+    new = Signer(after.objects, "http://door", lambda: 0)
+    base = old.reader_base("videos/v/", 1_000)
+    token = base.removesuffix("/").rpartition("/")[2]
+    new.check_reader(token, "videos/v/master.m3u8")
+    assert new.reader_base("videos/v/", 1_000) != base
+
+
+def test_a_key_is_forgotten_after_as_many_rotations_as_are_kept(tmp_path: Path) -> None:
+    first = open_keys(tmp_path)
+    for _ in range(KEPT):
+        assert first.token[0] in open_keys(tmp_path, rotate=True).token
+    assert first.token[0] not in open_keys(tmp_path, rotate=True).token

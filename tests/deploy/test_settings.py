@@ -1,0 +1,26 @@
+"""Settings: read from the environment, refused where they make no sense."""
+
+from pathlib import Path
+
+import pytest
+
+from millrace.deploy import settings
+
+
+def test_the_command_line_goes_before_the_environment_and_it_before_the_default() -> None:
+    found = settings.read({"MILLRACE_PORT": "9000", "MILLRACE_WORKERS": "3"}, port=9001)
+    assert (found.port, found.workers, found.host) == (9001, 3, "127.0.0.1")
+    assert settings.read({"MILLRACE_DATA_DIR": "/data"}).data_dir == Path("/data")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MILLRACE_PORT", "http"), ("MILLRACE_ROTATE_KEYS", "yes"), ("MILLRACE_PROT", "80")],
+)
+def test_a_value_or_name_that_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(settings.SettingError, match=name):
+        settings.read({name: value})
+
+
+def test_what_is_not_ours_is_nobodys_business() -> None:
+    assert settings.read({"PATH": "/bin"}) == settings.Settings()
