@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ async def put(client: Client, url: str, number: int, upload_id: str, data: bytes
     for attempt in range(1, PART_ATTEMPTS_MAX + 1):
         try:
             # Presigned: the store must not see our token.
-            async with aiohttp.request("PUT", url, data=data) as response:
+            async with aiohttp.request("PUT", url, data=BytesIO(data)) as response:
                 await response.read()
                 if response.status == 200:
                     return response.headers["ETag"].strip('"')
