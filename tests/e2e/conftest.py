@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.servers import Answer, RunningMillrace
 from tests.media.clips import FAST, Clip, constant, make
 
 RATE = Fraction(10)
@@ -19,3 +20,11 @@ def numbered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pts = constant(RATE, SECONDS)
     clip = Clip("numbered.mp4", pts, 1 / RATE, options=FAST, gop=20, size=(448, 252), beeps=True)
     return make(clip, tmp_path_factory.mktemp("sources"))
+
+
+@pytest.fixture(scope="session")
+def numbered_video(running_millrace: RunningMillrace, numbered: Path) -> Answer:
+    """What `upload --json` says of the numbered clip, where nothing went wrong."""
+    found = running_millrace.run("upload", numbered, within_s=120)
+    assert found.status == 0, found.text
+    return found

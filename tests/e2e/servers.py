@@ -126,13 +126,15 @@ class RunningMillrace:
     def records(self, topic: str, key: str | None = None) -> list[dict[str, Any]]:
         """The records of a topic, partition by partition, of one key or of all."""
         found: list[dict[str, Any]] = []
-        partition, partitions = 0, 1
+        partition, partitions, after = 0, 1, -1
         while partition < partitions:
-            query = f"partition={partition}&limit=1000"
+            query = f"partition={partition}&after={after}&limit=1000"
             page = self.call("GET", f"/v1/log/{topic}?{query}", role="operator")
             assert page.status == 200, page.text
             found += page.json["records"]
-            partition, partitions = partition + 1, page.json["partitions"]
+            partitions, after = page.json["partitions"], page.json["after"]
+            if not page.json["records"]:
+                partition, after = partition + 1, -1
         return [one for one in found if key is None or one["key"] == key]
 
     def begin(self, *arguments: str | Path, **settings: str) -> subprocess.Popen[str]:
@@ -221,7 +223,8 @@ def wait_for(what: Callable[[], Found], within_s: float, text: str) -> Found:
     while not (found := what()):
         if time.monotonic() > until_s:
             pytest.fail(f"not within {within_s:g} s: {text}")
-        time.sleep(0.05)
+        # A server takes only so many questions a second of one client.
+        time.sleep(0.2)
     return found
 
 

@@ -11,14 +11,6 @@ from tests.e2e.servers import Answer, RunningMillrace
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
-@pytest.fixture(scope="module")
-def numbered_video(running_millrace: RunningMillrace, numbered: Path) -> Answer:
-    """What `upload --json` says of the numbered clip."""
-    found = running_millrace.run("upload", numbered, within_s=120)
-    assert found.status == 0, found.text
-    return found
-
-
 def test_upload_says_what_became_of_the_video(numbered_video: Answer) -> None:
     found = numbered_video.json
     assert found["state"] == "READY"

@@ -1,5 +1,7 @@
 """Operators' commands: the log, dead letters, describe, rebuild, fsck."""
 
+from typing import Any
+
 import click
 from rich.table import Table
 
@@ -22,9 +24,15 @@ def log_command(
     """Read records of TOPIC."""
 
     async def work(client: Client) -> Answer:
-        found: Answer = await client.call(
-            "GET", f"/v1/log/{topic}", partition=partition, after=after, limit=limit
-        )
+        place: dict[str, Any] = {"partition": partition, "after": after, "limit": limit}
+        found: Answer = await client.call("GET", f"/v1/log/{topic}", **place)
+        page = found
+        # An answer may hold fewer than were asked for; only an empty one is the end.
+        while page["records"] and len(found["records"]) < limit:
+            place |= {"after": page["after"], "limit": limit - len(found["records"])}
+            page = await client.call("GET", f"/v1/log/{topic}", **place)
+            found["records"] += page["records"]
+            found["after"] = page["after"]
         return found
 
     def show(found: Answer) -> None:
