@@ -70,6 +70,7 @@ class Engine:
         self._busy_times: dict[int, int] = {}
         self._nudged = True
         self._closing = False
+        self._closed = False
         self._backoff_s = 0.0
         self.failure: BaseException | None = None
         self._lock = DirectoryLock(data_dir)
@@ -109,7 +110,13 @@ class Engine:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends in order: workers are killed, appends under way are answered, positions kept."""
+        """Ends in order: workers are killed, appends under way are answered, positions kept.
+
+        Idempotent.
+        """
+        if self._closed:
+            return
+        self._closed = True
         self._pool.close()
         self._projections.close()
         with self._condition:
@@ -172,9 +179,8 @@ class Engine:
         try:
             while self._turn():
                 pass
-        except BaseException as bug:
+        except BaseException as bug:  # noqa: BLE001 - the hook ends the process
             self._crash(bug)
-            raise
 
     def _turn(self) -> bool:
         """One transaction and what follows from it; false when it is time to end."""
@@ -190,6 +196,10 @@ class Engine:
         except StoreBusy as problem:
             self._refuse(intake, problem)
             return True
+        except BaseException:
+            for submission in intake:
+                submission.refused(StoreBusy("the engine crashed"))
+            raise
         self._backoff_s = 0.0
         for submission in intake:
             submission.durable()

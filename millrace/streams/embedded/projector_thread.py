@@ -58,9 +58,8 @@ class ProjectorThread:
                 except StoreBusy:
                     self._pause(backoff_s)
                     backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
-        except BaseException as bug:
+        except BaseException as bug:  # noqa: BLE001 - the hook ends the process
             self._crashed(bug)
-            raise
         finally:
             if reader is not self._store.connection:
                 reader.close()

@@ -164,9 +164,8 @@ class WorkPool:
                 self._start_worker()
             while not self._closing:
                 self._wait_once()
-        except BaseException as bug:
+        except BaseException as bug:  # noqa: BLE001 - the hook ends the process
             self._reports.crashed(bug)
-            raise
         finally:
             for worker in self._workers.values():
                 worker.end()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,8 +17,10 @@ import pytest
 from millrace.schemas.events import DeletionRequested
 from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.streams.declarations import Topology, Work
+from millrace.streams.embedded import points
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.engine import Engine
+from millrace.streams.embedded.points import At
 from tests.streams.embedded.hands import bare_ports, misbehave
 from tests.streams.embedded.mill import FLOUR, MILL, MILL_TOPICS, MILLING
 
@@ -29,7 +32,9 @@ def work(timeout_s: float = 20.0) -> Work:
 
 
 @contextmanager
-def engine_of(data_dir: Path, mill: Work, workers: int = 1) -> Iterator[Engine]:
+def engine_of(
+    data_dir: Path, mill: Work, workers: int = 1, at: At = points.nowhere
+) -> Iterator[Engine]:
     crashes: list[BaseException] = []
     engine = Engine(
         data_dir,
@@ -38,7 +43,7 @@ def engine_of(data_dir: Path, mill: Work, workers: int = 1) -> Iterator[Engine]:
         ports=bare_ports,
         workers=workers,
         crashed=crashes.append,
-        options=Options(topics=MILL_TOPICS, partitions=1),
+        options=Options(topics=MILL_TOPICS, partitions=1, at=at),
     )
     engine.start()
     try:
@@ -203,3 +208,34 @@ with engine_of(Path({str(tmp_path)!r}), work(), workers=2) as engine:
     gone, alive = psutil.wait_procs(workers, timeout=5)
     assert len(gone) == 2
     assert alive == []
+
+
+class Gate:
+    """Holds the engine's thread before its second commit for as long as a test wants."""
+
+    def __init__(self) -> None:
+        self.commits = 0
+        self.open = threading.Event()
+        self.waiting = threading.Event()
+
+    def at(self, point: str) -> None:
+        if point == points.BEFORE_COMMIT:
+            self.commits += 1
+            if self.commits == 2:
+                self.waiting.set()
+                self.open.wait(20)
+
+
+async def test_a_work_goes_on_only_when_its_result_is_durable(tmp_path: Path) -> None:
+    gate = Gate()
+    with engine_of(tmp_path, work(), at=gate.at) as engine:
+        await until(lambda: engine._pool.has_idle)
+        # The first commit is the request's, the second its first result's.
+        await ask(engine, "rye", "mark")
+        await until(gate.waiting.is_set)
+        await asyncio.sleep(0.3)
+        mark = tmp_path / "scratch" / "went-on"
+        assert not mark.exists()
+        gate.open.set()
+        await until(mark.exists)
+        await settled(engine)
