@@ -27,6 +27,7 @@ export class Card {
   #views = "";
   #isFollowing = false;
   #isAsking = false;
+  #asksAgain = false;
   #removed = new AbortController();
   /** @type {(Fold & {name: string}) | null} */
   #fold = null;
@@ -81,9 +82,15 @@ export class Card {
 
   /** What a list leaves out is asked for; without it the card says what the list said. */
   async #ask() {
+    // News that comes meanwhile may be the last: it must not be lost.
+    this.#asksAgain = this.#isAsking;
+    if (this.#isAsking) return;
     this.#isAsking = true;
     try {
-      await this.refresh();
+      do {
+        this.#asksAgain = false;
+        await this.refresh();
+      } while (this.#asksAgain);
       if (this.video.state === "UPLOADING") await this.#showStored();
     } catch (problem) {
       this.complain(problem instanceof Error ? problem.message : String(problem));
@@ -263,9 +270,7 @@ export class Card {
     this.#status = status;
     const { video } = this;
     const isNews = status.state !== video.state || status.complete !== video.complete;
-    if ((isNews || !video.posterUrl || !video.durationMs) && !this.#isAsking) {
-      void this.#ask();
-    }
+    if (isNews || !video.posterUrl || !video.durationMs) void this.#ask();
     this.#showProgress();
     this.#fold?.refresh();
   }
