@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from millrace.deploy.cli.shell import Answer, console, end, notes, read_settings, with_client
-from millrace.deploy.client import ApiError, Client
+from millrace.deploy.client import ApiError, Client, token_of
 from millrace.deploy.outcome import followed, report
 from millrace.deploy.playing import play
 from millrace.deploy.settings import Settings
@@ -69,7 +69,7 @@ def demo_command(
             if once or "error" in found:
                 stop(server.process)
                 end(found, as_json, show)
-            stay(server, found)
+            stay(server, given, found)
 
 
 def repeated(folder: Path) -> Path:
@@ -164,10 +164,12 @@ def show(found: Answer) -> None:
     console().print_json(json.dumps(found))
 
 
-def stay(server: Server, found: Answer) -> None:
+def stay(server: Server, given: Settings, found: Answer) -> None:
     """Serves until it is interrupted."""
     show(found)
-    console().print(f"\nWatch it: [bold]{found['watch_url']}[/bold]   (Ctrl-C stops)")
+    studio = f"{server.url}/?token={token_of(given.data_dir, 'creator')}"
+    console().print(f"\nStudio:   {studio}", highlight=False, soft_wrap=True)
+    console().print(f"Watch it: [bold]{found['watch_url']}[/bold]   (Ctrl-C stops)")
     try:
         server.process.wait()
     except KeyboardInterrupt:
