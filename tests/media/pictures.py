@@ -4,7 +4,7 @@ Chunk files are lossless and have one tick of their time base a frame if not tol
 what an encode shows can be compared with what was painted. It must never cut or probe.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
@@ -90,9 +90,12 @@ def make_chunk(
     *,
     time_base: Fraction,
     codec: str = "ffv1",
-    spoiled_pts: int | None = None,
+    spoiled: Collection[int] = (),
 ) -> Path:
-    """Write (pts, picture) into a NUT file; a picture of another size gets its own encoder."""
+    """Write (pts, picture) into a NUT file; a picture of another size gets its own encoder.
+
+    The packets of `spoiled` timestamps are all zeros.
+    """
     with av.open(path, "w") as container:
         stream = _add_stream(container, codec, pictures[0][1], time_base)
         for pts, picture in pictures:
@@ -103,7 +106,7 @@ def make_chunk(
                 lent = av.open(BytesIO(), "w", format="nut")
                 packets = _add_stream(lent, codec, picture, time_base).encode(picture)
             for packet in packets:
-                if pts == spoiled_pts:
+                if pts in spoiled:
                     packet.update(bytes(packet.size))
                 packet.stream = stream
                 container.mux(packet)

@@ -1,28 +1,30 @@
 """Encode one chunk for a group of rungs: one decode, one graph, one encoder a rung (TRN-3).
 
 What is expected is a pure function of the source's timestamps (`timeline.schedule`); what is made
-is counted against it, and every difference is a `MediaFailed`. This module must never use a second
-thread, let an encoder place a keyframe of its own, or keep a frame that another chunk shows.
+is counted against it, and every difference is a `MediaFailed`. A rung whose chunk would starve a
+decoder once it is joined is encoded again, harder. This module must never use a second thread or
+let an encoder place a keyframe of its own.
 """
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from millrace.processors.media.decode import ChunkPictures
 from millrace.processors.media.failures import MediaFailed
 from millrace.processors.media.graph import LadderGraph, shape_of
 from millrace.processors.media.segments import SegmentWriter, open_encoder_container
 from millrace.processors.media.timeline import TimedFrame, schedule, tick_of
+from millrace.processors.media.vbv import FULLNESS_FIRST, FULLNESS_JOINED, Leak
 from millrace.schemas.events import ChunkRange, Grid, Rung, SegmentMade, VideoTrack
 
 _FIRST_GROUP = 0
@@ -30,9 +32,8 @@ _SHRUNK_MIN = 4
 """Pixels of the source for each of the lowest rung's, for its pass to leave deblocking out: 8 %
 more CPU for a pass of its own at 240p, 13 % with deblocking (measured)."""
 
-_VBV_INIT_JOINED = 0.5
-"""Buffer fullness that every chunk but the first starts from: 0.0 % more bits; without it 9.4 %
-and the joined stream underflows the decoder's buffer by up to 24 Mbit (measured)."""
+_CRF_MAX = 51.0
+"""x264's worst quality."""
 
 _GOP_UNLIMITED = 1 << 30
 """Only the grid places keyframes (x264's keyint=infinite)."""
@@ -42,11 +43,33 @@ _RANGE_TV = 1
 
 
 @dataclass(frozen=True, slots=True)
+class _Attempt:
+    """How hard to encode: `crf_more` is added to the rung's, `fullness_share` is the part of what
+    the decoder's buffer holds that the encoder is told of. Neither changes the init segment."""
+
+    crf_more: float
+    fullness_share: float
+
+
+_ATTEMPTS = (
+    _Attempt(0.0, 1.0),
+    _Attempt(3.0, 0.6),
+    _Attempt(8.0, 0.25),
+    _Attempt(16.0, 0.1),
+)
+"""The first is what a rung asks for. A lower start leaves more at the end where a chunk takes all
+the rate from its begin, a higher CRF where it only does at its end; each attempt asks for both."""
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedRung:
     """What one rung of a chunk became.
 
     `codec` is an RFC 6381 string, `segments` are in order with their files, `frames` is their sum,
-    `cpu_seconds` the CPU time of the whole group divided by its rungs.
+    `cpu_seconds` the CPU time of the whole group divided by its rungs. `repeated_frames` counts
+    source frames that did not decode, for which the frame before is shown. `vbv_shortage_bits` is
+    what even the hardest attempt lacks, else 0: whoever plays over HTTP has seconds in hand and
+    sees nothing of it, so it is said and not failed over.
     """
 
     rung: Rung
@@ -55,6 +78,21 @@ class EncodedRung:
     segments: tuple[tuple[SegmentMade, Path], ...]
     frames: int
     cpu_seconds: float
+    repeated_frames: int
+    vbv_shortage_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all rungs and attempts of a chunk have in common."""
+
+    pictures: ChunkPictures
+    track: VideoTrack
+    grid: Grid
+    chunk: ChunkRange
+    planned: tuple[TimedFrame, ...]
+    deblocked: bool
+    out_dir: Path
 
 
 def encode(
@@ -74,8 +112,12 @@ def encode(
     """
     assert rungs, "a group has a rung"
     cpu_before = _cpu_seconds()
+    pictures = ChunkPictures(chunk_path, track, chunk)
+    deblocked = not _deblocking_is_lost(track, rungs)
     try:
-        made = _encode(chunk_path, track, grid, chunk, rungs, out_dir)
+        planned = schedule(track, grid, chunk, pictures.shown())
+        job = _Job(pictures, track, grid, chunk, planned, deblocked, out_dir)
+        made = _encode(job, rungs)
     except (MediaFailed, AssertionError):
         raise
     except Exception as error:  # libraries raise far more than FFmpegError on damaged input
@@ -89,31 +131,38 @@ def encode(
             segments=tuple(one.writer.segments),
             frames=sum(segment.frames for segment, _ in one.writer.segments),
             cpu_seconds=cpu_each,
+            repeated_frames=pictures.repeated,
+            vbv_shortage_bits=one.shortage_bits,
         )
         for one in made
     )
 
 
-def _encode(
-    chunk_path: Path,
-    track: VideoTrack,
-    grid: Grid,
-    chunk: ChunkRange,
-    rungs: tuple[Rung, ...],
-    out_dir: Path,
-) -> list[_RungEncoder]:
-    planned = schedule(track, grid, chunk, _shown(chunk_path, track, chunk))
-    encoders = [_RungEncoder(rung, track, grid, chunk, planned, out_dir) for rung in rungs]
-    time_base = Fraction(1, grid.timescale)
+def _encode(job: _Job, rungs: tuple[Rung, ...]) -> list[_RungEncoder]:
+    """Encode all rungs, and again, harder, those that would starve a decoder's buffer."""
+    made: dict[str, _RungEncoder] = {}
+    for attempt in _ATTEMPTS:
+        short = [rung for rung in rungs if rung.name not in made or made[rung.name].shortage_bits]
+        if not short:
+            break
+        made |= {one.rung.name: one for one in _run(job, short, attempt)}
+    return [made[rung.name] for rung in rungs]
+
+
+def _run(job: _Job, rungs: Sequence[Rung], attempt: _Attempt) -> list[_RungEncoder]:
+    """One decode of the chunk, and one encoder a rung."""
+    encoders = [_RungEncoder(job, rung, attempt) for rung in rungs]
+    time_base = Fraction(1, job.grid.timescale)
     graph: LadderGraph | None = None
-    for pts, frame in _wanted(chunk_path, track, chunk, rungs, planned):
+    wanted = [frame.pts for frame in job.planned]
+    for pts, frame in job.pictures.planned(wanted, deblocked=job.deblocked):
         if graph is not None and graph.shape != shape_of(frame):
             graph.finish()
             _feed(graph, encoders)
             graph = None
         if graph is None:
-            graph = LadderGraph(track, rungs, frame, time_base)
-        graph.push(frame, tick_of(track, grid, pts))
+            graph = LadderGraph(job.track, rungs, frame, time_base)
+        graph.push(frame, tick_of(job.track, job.grid, pts))
         _feed(graph, encoders)
     if graph is not None:
         graph.finish()
@@ -131,16 +180,10 @@ def _feed(graph: LadderGraph, encoders: list[_RungEncoder]) -> None:
 class _RungEncoder:
     """The encoder of one rung, and the segment its packets are gathered for."""
 
-    def __init__(
-        self,
-        rung: Rung,
-        track: VideoTrack,
-        grid: Grid,
-        chunk: ChunkRange,
-        planned: tuple[TimedFrame, ...],
-        out_dir: Path,
-    ) -> None:
+    def __init__(self, job: _Job, rung: Rung, attempt: _Attempt) -> None:
         self.rung = rung
+        self.shortage_bits = 0
+        planned = job.planned
         self._planned = {frame.tick: frame for frame in planned}
         self._ends: dict[int, int] = {}
         for frame in planned:
@@ -148,11 +191,15 @@ class _RungEncoder:
         self._waiting = list(reversed(planned))
         self._packets: list[Packet[VideoStream]] = []
         self._segment = planned[0].segment
+        self._fullness = FULLNESS_JOINED if job.chunk.number > 0 else FULLNESS_FIRST
+        self._leak = Leak(rung.maxrate_bps, rung.bufsize_bits, job.grid.timescale)
+        told = round(float(self._fullness) * attempt.fullness_share, 3)
+        crf = min(_CRF_MAX, rung.crf + attempt.crf_more)
         self._container = open_encoder_container()
-        self._stream = _add_encoder(self._container, rung, track, grid, chunk)
-        rung_dir = out_dir / rung.name
+        self._stream = _add_encoder(self._container, job, rung, crf, told)
+        rung_dir = job.out_dir / rung.name
         rung_dir.mkdir(parents=True, exist_ok=True)
-        self.writer = SegmentWriter(self._stream, grid.timescale, rung_dir)
+        self.writer = SegmentWriter(self._stream, job.grid.timescale, rung_dir)
 
     def encode(self, tick: int, frame: VideoFrame) -> None:
         """Encode the frame if it is the next one planned; a neighbour's frame is left out."""
@@ -175,6 +222,8 @@ class _RungEncoder:
         made = sum(segment.frames for segment, _ in self.writer.segments)
         if made != len(self._planned):
             raise MediaFailed("frames_differ", f"{made} frames encoded of {len(self._planned)}")
+        spent = [(sample.size_bytes, sample.duration) for sample in self.writer.samples]
+        self.shortage_bits = self._leak.shortage_bits(spent, self._fullness)
 
     def _gather(self, packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
@@ -193,28 +242,26 @@ class _RungEncoder:
 
 def _add_encoder(
     container: av.container.OutputContainer,
+    job: _Job,
     rung: Rung,
-    track: VideoTrack,
-    grid: Grid,
-    chunk: ChunkRange,
+    crf: float,
+    fullness: float,
 ) -> VideoStream:
     """Add a stream with an opened libx264; settings as TRN-3 and the rate control ask for them."""
-    stream = container.add_stream(rung.codec, rate=Fraction(track.rate_num, track.rate_den))
+    stream = container.add_stream(rung.codec, rate=Fraction(job.track.rate_num, job.track.rate_den))
     assert isinstance(stream, VideoStream), "a rung is video"
-    stream.time_base = Fraction(1, grid.timescale)
+    stream.time_base = Fraction(1, job.grid.timescale)
     context = stream.codec_context
-    context.time_base = Fraction(1, grid.timescale)
+    context.time_base = Fraction(1, job.grid.timescale)
     context.width, context.height, context.pix_fmt = rung.width, rung.height, "yuv420p"
     context.gop_size = _GOP_UNLIMITED
     context.thread_count = 1
     context.color_primaries = context.color_trc = context.colorspace = _BT709
     context.color_range = _RANGE_TV
-    x264 = {"stitchable": "1", "scenecut": "0", "open-gop": "0"}
-    if chunk.number > 0:
-        x264["vbv-init"] = str(_VBV_INIT_JOINED)
+    x264 = {"stitchable": "1", "scenecut": "0", "open-gop": "0", "vbv-init": str(fullness)}
     context.options = {
         "preset": rung.preset,
-        "crf": str(rung.crf),
+        "crf": str(crf),
         "maxrate": str(rung.maxrate_bps),
         "bufsize": str(rung.bufsize_bits),
         "forced-idr": "1",
@@ -224,77 +271,10 @@ def _add_encoder(
     return stream
 
 
-def _shown(chunk_path: Path, track: VideoTrack, chunk: ChunkRange) -> list[int]:
-    """Timestamps of the frames that the chunk shows, ascending, from its packets alone."""
-    hidden = set(chunk.hidden_pts)
-    shown: set[int] = set()
-    with _open(chunk_path) as container:
-        for packet in container.demux(container.streams.video[0]):
-            if packet.pts is not None and packet.time_base is not None:
-                pts = _source_pts(packet.pts, packet.time_base, track, chunk)
-                if _belongs(pts, chunk) and pts not in hidden:
-                    shown.add(pts)
-    if len(shown) != chunk.frames:
-        raise MediaFailed("frames_differ", f"{len(shown)} frames in a chunk of {chunk.frames}")
-    return sorted(shown)
-
-
-def _wanted(
-    chunk_path: Path,
-    track: VideoTrack,
-    chunk: ChunkRange,
-    rungs: tuple[Rung, ...],
-    planned: tuple[TimedFrame, ...],
-) -> Iterator[tuple[int, VideoFrame]]:
-    """Decode the chunk and yield (pts, frame) of the planned frames, in order, each once.
-
-    A deinterlacer is also given the frame before and after: it looks at both neighbours.
-    """
-    wanted = {frame.pts for frame in planned}
-    interlaced = track.field_order != "progressive"
-    before: tuple[int, VideoFrame] | None = None
-    with _open(chunk_path) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        if _deblocking_is_lost(track, rungs):
-            stream.codec_context.options = {"skip_loop_filter": "all"}
-        for frame in container.decode(stream):
-            if frame.pts is None or frame.time_base is None:
-                continue
-            pts = _source_pts(frame.pts, frame.time_base, track, chunk)
-            if pts in wanted:
-                wanted.remove(pts)
-                if before is not None:
-                    yield before
-                    before = None
-                yield pts, frame
-            elif interlaced and wanted:
-                before = pts, frame
-            elif interlaced:
-                yield pts, frame
-                return
-
-
 def _deblocking_is_lost(track: VideoTrack, rungs: tuple[Rung, ...]) -> bool:
     """True for the lowest rung's own pass: shrunk so far, it does not show what deblocking did."""
     small = rungs[-1].width * rungs[-1].height * _SHRUNK_MIN <= track.width * track.height
     return rungs[0].group == _FIRST_GROUP and len(rungs) == 1 and small
-
-
-def _open(chunk_path: Path) -> InputContainer:
-    try:
-        return av.open(chunk_path)
-    except Exception as error:  # libraries raise far more than FFmpegError on damaged input
-        raise MediaFailed("chunk_unreadable", f"{chunk_path.name}: {error!r}") from error
-
-
-def _source_pts(pts: int, time_base: Fraction, track: VideoTrack, chunk: ChunkRange) -> int:
-    """Timestamp in the source: time base of the track, without the chunk file's shift."""
-    return round(pts * time_base * track.time_base_den / track.time_base_num) - chunk.shift_pts
-
-
-def _belongs(pts: int, chunk: ChunkRange) -> bool:
-    return chunk.lo_pts <= pts and (chunk.hi_pts is None or pts < chunk.hi_pts)
 
 
 def _cpu_seconds() -> float:

@@ -56,6 +56,7 @@ class SegmentWriter:
         self._next_tick: int | None = None
         self.init_path = out_dir / "init.mp4"
         self.segments: list[tuple[SegmentMade, Path]] = []
+        self.samples: list[cmaf.Sample] = []
 
     @property
     def track(self) -> cmaf.InitTrack:
@@ -89,6 +90,7 @@ class SegmentWriter:
             frames=len(packets),
         )
         self.segments.append((made, path))
+        self.samples += fragment.samples
         self._next_tick = end_tick
 
     def _keep_init(self, init: bytes) -> None:
