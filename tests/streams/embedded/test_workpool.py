@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,12 +155,13 @@ async def test_what_was_in_hand_when_the_engine_closed_is_done_by_the_next(
 
 
 def processes() -> list[psutil.Process]:
-    """Worker processes of this test's process."""
-    return [
-        child
-        for child in psutil.Process().children()
-        if "embedded.worker" in " ".join(child.cmdline())
-    ]
+    """Worker processes of this test's process, those that have just ended left out."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if "embedded.worker" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 async def test_a_worker_that_died_idle_is_replaced(tmp_path: Path) -> None:
@@ -188,17 +189,28 @@ def spent(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def test_workers_end_with_an_engine_that_is_killed(tmp_path: Path) -> None:
-    program = f"""
-import sys, time
-sys.path[:] = {sys.path!r}
+PARENT = """
+import asyncio, sys
+sys.path[:] = {path!r}
 from pathlib import Path
-from tests.streams.embedded.test_workpool import engine_of, processes, work
-with engine_of(Path({str(tmp_path)!r}), work(), workers=2) as engine:
-    while len(processes()) < 2: time.sleep(0.01)
-    print(*[process.pid for process in processes()], flush=True)
-    time.sleep(60)
+from tests.streams.embedded.test_workpool import ask, engine_of, processes, said, work
+
+async def main():
+    with engine_of(Path({data_dir!r}), work(), workers=2) as engine:
+        await ask(engine, "a", "spin")
+        await ask(engine, "b", "sleep")
+        await said(engine, 2)
+        print(*[process.pid for process in processes()], flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
 """
+
+
+def test_workers_end_with_an_engine_that_is_killed_whatever_they_are_doing(
+    tmp_path: Path,
+) -> None:
+    program = PARENT.format(path=sys.path, data_dir=str(tmp_path))
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
@@ -206,6 +218,8 @@ with engine_of(Path({str(tmp_path)!r}), work(), workers=2) as engine:
     parent.wait()
     parent.stdout.close()
     gone, alive = psutil.wait_procs(workers, timeout=5)
+    for process in alive:
+        process.kill()
     assert len(gone) == 2
     assert alive == []
 
