@@ -108,6 +108,7 @@ def build_app(ports: Ports, settings: Settings) -> web.Application:
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, route.handler)
     app.router.add_static("/web", pages.WEB)
+    app.on_response_prepare.append(pages.on_prepare)
     app.cleanup_ctx.append(following)
     app.on_shutdown.append(drain)
     return app

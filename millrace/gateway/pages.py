@@ -30,6 +30,14 @@ def headers(media_origin: str) -> dict[str, str]:
     }
 
 
+async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
+    """Vendored files bear their version in their name; ours are asked for again each time."""
+    if request.path.startswith("/web/vendor/"):
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    elif request.path.startswith("/web/"):
+        response.headers["Cache-Control"] = "no-cache"
+
+
 async def home(request: web.Request) -> web.StreamResponse:
     """GET /: upload and studio."""
     return dressed(request, "index.html")

@@ -19,6 +19,8 @@ from millrace.schemas.events import VideoDocument
 from millrace.sinks.tables import PROGRESS, STEPS
 
 Values = Mapping[str, Any]
+# The step whose row holds the ladder; it is the rungs' own, and no work.
+PLAN = "plan"
 # Of a ladder or of a source's steps there are never so many.
 ROWS_MAX = 100
 
@@ -45,19 +47,14 @@ async def status(gateway: Gateway, document: VideoDocument) -> dict[str, Any]:
     steps = await gateway.read(tables.page, STEPS, key, limit=ROWS_MAX)
     rungs = await gateway.read(tables.page, PROGRESS, key, limit=ROWS_MAX)
     made = [row.values for row in steps.rows if row.values["epoch"] == document.epoch]
-    cut = next((values["detail"] for values in made if values["step"] == "cut"), None) or {}
-    now = [
-        rung(row.values, cut.get("chunks"))
-        for row in rungs.rows
-        if row.values["epoch"] == document.epoch
-    ]
-    now.sort(key=lambda found: (found["height"], found["rung"]))
+    known = {row.values["rung"]: row.values for row in rungs.rows}
+    now = rungs_of(made, {n: v for n, v in known.items() if v["epoch"] == document.epoch})
     return {
         "videoId": document.video_id,
         "state": document.state,
         "complete": document.complete,
         "error": failure(document),
-        "steps": [step(values) for values in made],
+        "steps": [step(values) for values in made if values["step"] != PLAN],
         "rungs": now,
         "createdAtMs": document.created_at_ms,
         "storedAtMs": or_none(document.stored_at_ms),
@@ -65,6 +62,22 @@ async def status(gateway: Gateway, document: VideoDocument) -> dict[str, Any]:
         "publishedAtMs": or_none(document.published_at_ms),
         "estimatedCompletionAtMs": estimate(document, now, gateway.ports.now_ms()),
     }
+
+
+def rungs_of(steps: Sequence[Values], known: Mapping[str, Values]) -> list[dict[str, Any]]:
+    """Every planned rung, lowest first, those that have no chunk yet included."""
+    details = {values["step"]: values["detail"] or {} for values in steps}
+    chunks = details.get("cut", {}).get("chunks")
+    planned = details.get(PLAN, {}).get("rungs", [])
+    waiting = {"state": "waiting", "chunks_total": None, "chunks_done": 0, "size_bytes": 0}
+    merged = {one["name"]: {**waiting, **one, "rung": one["name"]} for one in planned}
+    for name, values in known.items():
+        merged[name] = {
+            **merged.get(name, {}),
+            **{k: v for k, v in values.items() if v is not None},
+        }
+    found = [rung(values, chunks) for values in merged.values()]
+    return sorted(found, key=lambda one: (one["height"], one["rung"]))
 
 
 def step(values: Values) -> dict[str, Any]:
@@ -79,15 +92,15 @@ def step(values: Values) -> dict[str, Any]:
 
 def rung(values: Values, chunks: int | None) -> dict[str, Any]:
     """chunks is how many the source was cut into; a rung's end does not count them again."""
-    total = values["chunks_total"] or chunks
-    done = values["chunks_done"] or 0
+    total = values.get("chunks_total") or chunks
+    done = values.get("chunks_done") or 0
     if values["state"] == "complete":
         done = total = total or 1
     return {
         "rung": values["rung"],
         "state": values["state"],
-        "width": values["width"] or 0,
-        "height": values["height"] or 0,
+        "width": values.get("width") or 0,
+        "height": values.get("height") or 0,
         "chunksDone": done,
         "chunksTotal": total,
         "sizeBytes": values["size_bytes"] or 0,

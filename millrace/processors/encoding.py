@@ -348,12 +348,12 @@ def waiting(join: Join) -> Waiting | None:
     names = open_rungs(join) if join.plan else []
     if not names or join.plan is None:
         return None
-    done = min(bits.count(join.rungs[name].chunks) for name in names)
-    total = "an unknown number of" if join.chunks is None else str(join.chunks)
+    total = "?" if join.chunks is None else str(join.chunks)
+    done = [f"{name} {bits.count(join.rungs[name].chunks)} of {total}" for name in names]
     holders = sorted(f"chunk {task} (group): {who}" for task, who in join.holders.items())
     return Waiting(
         video_id=join.plan.video_id,
-        waits_for=f"{', '.join(names)}: at least {done} of {total} chunks are encoded",
+        waits_for=f"chunks to be encoded: {', '.join(done)}",
         since_ms=join.since_ms,
         holder=", ".join(holders),
         next=f"{len(join.retries)} failed tasks are tried again" if join.retries else "published",

@@ -53,6 +53,7 @@ def sound(audio: AudioEncoded) -> Sound:
         runs=(),
         bandwidth_bps=made.bandwidth_bps,
         average_bps=made.size_bytes * 8000 // max(made.duration_ms, 1),
+        complete=True,
     )
     packed = runs.pack(runs.of(segment.duration_ticks for segment in audio.segments))
     return Sound(made, rendition, packed)

@@ -108,6 +108,7 @@ def for_playlist(
         bandwidth_bps=rung.bandwidth_bps,
         # The mean of a growing rung is not known yet; its peak is an upper bound.
         average_bps=mean_bps if rung.completed else rung.bandwidth_bps,
+        complete=rung.completed,
     )
 
 

@@ -390,6 +390,8 @@ class PlaylistRendition:
     bandwidth_bps: int
     # Mean rate, in bits a second.
     average_bps: int
+    # True where no segment is to come.
+    complete: bool
 
     def as_record(self) -> dict[str, Any]:
         return {
@@ -406,6 +408,7 @@ class PlaylistRendition:
             "runs": [item.as_record() for item in self.runs],
             "bandwidth_bps": self.bandwidth_bps,
             "average_bps": self.average_bps,
+            "complete": self.complete,
         }
 
     @classmethod
@@ -424,6 +427,7 @@ class PlaylistRendition:
             runs=tuple(SegmentRun.from_record(item) for item in record["runs"]),
             bandwidth_bps=record["bandwidth_bps"],
             average_bps=record["average_bps"],
+            complete=record["complete"],
         )
 
 

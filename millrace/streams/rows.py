@@ -10,6 +10,7 @@ from millrace.schemas.events import (
     AudioEncoded,
     ChunkEncoded,
     DeadLettered,
+    LadderPlanned,
     PlaylistsWritten,
     ProfileEdited,
     RenditionCompleted,
@@ -137,6 +138,8 @@ def step_of(event: Any) -> tuple[str, str]:
             return step, "failed"
         case SourceProbed():
             return "probe", "done"
+        case LadderPlanned():
+            return "plan", "done"
         case SourceRefused():
             return "probe", "failed"
         case SourceCut():

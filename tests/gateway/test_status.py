@@ -132,6 +132,7 @@ async def test_progress_is_pushed_until_the_video_is_complete(world: World) -> N
             runs=(),
             bandwidth_bps=1,
             average_bps=1,
+            complete=False,
         )
         world.tables.upsert(PROGRESS, [Row(rung(video_id, "240p", 240), Version(0, 1))])
         await world.log.append(

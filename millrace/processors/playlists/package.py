@@ -59,9 +59,12 @@ def package(
     assert video or audio, "nothing to play"
     header = Header(VERSION, independent_segments=True, start_s=Decimal(0), sequence=sequence)
     growing: dict[str, str] = {}
+    # A list that names all its segments ends, so that a player at its end knows that it is there;
+    # sound is only named as far as the picture is.
+    ended = final or any(one.complete for one in video) or not video
     for rendition in (*video, *audio):
-        shown = rendition if final else _until_video_ends(rendition, video)
-        playlist = _media(shown, header, "EVENT", final)
+        shown = rendition if ended else _until_video_ends(rendition, video)
+        playlist = _media(shown, header, "EVENT", final or (ended and rendition.complete))
         # The bound of a growing list may not change (RFC 8216, section 6.2.1).
         bound_s = max(playlist.target_duration_s, -(-grid.segment_ms // 1_000))
         growing[f"{rendition.name}.m3u8"] = hls.write_media(

@@ -25,6 +25,7 @@ def make_rung(**overrides: Any) -> PlaylistRendition:
         runs=NTSC_RUNS,
         bandwidth_bps=400_000,
         average_bps=300_000,
+        complete=False,
     )
     return replace(rung, **overrides)
 
@@ -50,6 +51,7 @@ def make_sound(**overrides: Any) -> PlaylistRendition:
         ),
         bandwidth_bps=130_000,
         average_bps=128_000,
+        complete=True,
     )
     return replace(sound, **overrides)
 

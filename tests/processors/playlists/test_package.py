@@ -287,3 +287,13 @@ def test_manifests_follow_the_standard() -> None:
     schema = etree.XMLSchema(etree.parse(Path(__file__).with_name("mpd_subset.xsd")))
     for of in (finished(), finished(video=()), finished(audio=())):
         schema.assertValid(etree.fromstring(of.finished[of.dash_name].encode()))
+
+
+def test_a_growing_list_ends_when_its_rung_is_complete_and_the_sound_with_it() -> None:
+    whole = make_rung(complete=True)
+    made = growing((whole,))
+    for name in (f"{whole.name}.m3u8", f"{SOUND.name}.m3u8"):
+        assert hls.read_media(made.growing[name]).ended
+    grows = growing((make_rung(),))
+    for text in grows.growing.values():
+        assert "#EXT-X-ENDLIST" not in text
