@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millrace.processors.media.timeline import (
+    TimedFrame,
     cell_of,
     chunk_of,
     chunk_start_pts,
     grid_of,
     schedule,
+    segments_in,
     tick_of,
     timescale_of,
 )
@@ -228,3 +230,42 @@ def test_a_long_still_lasts_to_the_joint_and_empty_cells_make_no_segment() -> No
         (7, 3600, 13_000 * 90 - 3600),
         (8, 13_000 * 90, 12_000 * 90),
     ]
+
+
+def test_of_frames_on_one_tick_the_last_one_is_seen() -> None:
+    """Muxers move a timestamp that does not increase by one unit of a fine clock."""
+    track = make_track(constant_rate=False, time_base=Fraction(1, 1_000_000))
+    shown = [0, 40_000, 40_001, 40_003, 80_000]
+    timed = schedule(track, grid_of(track), make_range(120_000), shown)
+    assert [(frame.pts, frame.tick, frame.duration_ticks) for frame in timed] == [
+        (0, 0, 3600), (40_003, 3600, 3600), (80_000, 7200, 3600),
+    ]  # fmt: skip
+
+
+@given(
+    start_pts=st.integers(-(2**33), 2**33),
+    time_base=st.sampled_from([Fraction(1, 1_000_000), Fraction(1, 10**9), Fraction(1, 90_000)]),
+    near=st.lists(st.tuples(st.integers(0, 4), st.integers(-30, 30)), min_size=1, max_size=30),
+)
+def test_frames_of_any_clock_make_schedules_that_join_and_segments_that_hold_a_frame(
+    start_pts: int, time_base: Fraction, near: list[tuple[int, int]]
+) -> None:
+    """Frames within microseconds of each border, of a second each."""
+    elapsed = {border + Fraction(off, 1_000_000) for border, off in near} | {Fraction(0)}
+    shown = sorted({start_pts + round(at / time_base) for at in elapsed if at >= 0})
+    track = make_track(constant_rate=False, time_base=time_base, start_pts=start_pts)
+    grid = replace(grid_of(track, 1000, 1000), chunk_segments=1)
+    chunks: dict[int, list[int]] = {}
+    for pts in shown:
+        chunks.setdefault(chunk_of(track, grid, pts), []).append(pts)
+    firsts = [part[0] for part in chunks.values()]
+    joints = [*firsts[1:], shown[-1] + round(1 / time_base)]
+    timed: list[TimedFrame] = []
+    for (number, part), joint in zip(chunks.items(), joints, strict=True):
+        first, after = (chunk_start_pts(track, grid, n) for n in (number, number + 1))
+        assert all(first <= pts < after for pts in part)
+        made = schedule(track, grid, make_range(joint), part)
+        assert segments_in(track, grid, part) == len({frame.segment for frame in made}) == 1
+        timed += made
+    assert timed[0].tick == 0
+    assert all(one.tick + one.duration_ticks == two.tick for one, two in pairwise(timed))

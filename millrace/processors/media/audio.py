@@ -16,11 +16,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import av
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.error import BlockingIOError as AgainError
 from av.error import EOFError as EndError
 from av.error import InvalidDataError
@@ -28,8 +26,9 @@ from av.filter import Graph
 from av.filter.context import FilterContext
 from av.packet import Packet
 
-from millrace.processors.media.failures import MediaFailed
+from millrace.processors.media.failures import MediaFailed, Refused
 from millrace.processors.media.segments import SegmentWriter, open_encoder_container
+from millrace.processors.media.source import opened
 from millrace.schemas.events import AudioTrack, Grid, SegmentMade, VideoTrack
 
 SAMPLE_RATE_HZ = 48_000
@@ -124,6 +123,8 @@ def encode_audio(
         writer = _encode(frames, grid, line, channels, bitrate_bps, out_dir)
     except (MediaFailed, AssertionError):
         raise
+    except Refused as refused:  # it was probed: what can't be read now is not what was uploaded
+        raise MediaFailed("audio_unreadable", f"{path.name}: {refused.code}") from refused
     except Exception as error:  # libraries raise far more than FFmpegError on damaged input
         raise MediaFailed("encode_failed", f"audio {track.stream_index}: {error!r}") from error
     return EncodedAudio(
@@ -321,7 +322,7 @@ def _without_head(frame: AudioFrame, samples: int) -> AudioFrame | None:
 
 def _decoded(path: Path, track: AudioTrack) -> Iterator[AudioFrame]:
     """Decode the track; a packet that does not decode leaves a gap, which becomes silence."""
-    with _open(path) as container:
+    with opened(path) as container:
         stream = container.streams[track.stream_index]
         assert isinstance(stream, AudioStream), "an audio track names an audio stream"
         stream.codec_context.thread_count = 1
@@ -330,13 +331,6 @@ def _decoded(path: Path, track: AudioTrack) -> Iterator[AudioFrame]:
                 yield from packet.decode()
             except InvalidDataError:
                 continue
-
-
-def _open(path: Path) -> InputContainer:
-    try:
-        return av.open(path)
-    except Exception as error:  # libraries raise far more than FFmpegError on damaged input
-        raise MediaFailed("audio_unreadable", f"{path.name}: {error!r}") from error
 
 
 def _shape(frame: AudioFrame) -> tuple[str, str, int]:

@@ -157,8 +157,8 @@ class _Cutter:
             yield self._described(packet, own, derived)
         before: int | None = None
         for packet in found:
-            assert packet.dts is not None, "the probe refuses missing decode timestamps"
             before = increasing_dts(before, packet.dts)
+            assert before is not None, "the first of these has a decode timestamp"
             yield self._described(packet, self._pts(packet), before)
 
     def _from_first_key(self) -> Iterator[Packet]:
@@ -199,6 +199,9 @@ class _Cutter:
         assert isinstance(template, VideoStream)
         stream = output.add_stream_from_template(template)
         stream.time_base = self._time_base
+        if not stream.width or not stream.height:
+            # Pictures that come late in a transport stream have no size in its header; NUT asks.
+            stream.width, stream.height = self._track.width, self._track.height
         self._open = chunk = _Chunk(
             number=number,
             path=path,

@@ -37,13 +37,16 @@ def leading_dts(pts: Sequence[int], dts_after: int | None, reorder_pts: int) -> 
     return dts
 
 
-def increasing_dts(before: int | None, dts: int) -> int:
+def increasing_dts(before: int | None, dts: int | None) -> int | None:
     """`dts`, moved up where it does not increase, as demuxers that derive it let it stand still.
 
-    The result is good as long as it is not after the packet's own pts: then no later frame is
-    shown before it either, which is all that a decode timestamp has to say.
+    Where it is missing after another it is the next one possible. The result is good as long as it
+    is not after the packet's own pts: then no later frame is shown before it either, which is all
+    that a decode timestamp has to say.
     """
-    return dts if before is None else max(dts, before + 1)
+    if before is None:
+        return dts
+    return before + 1 if dts is None else max(dts, before + 1)
 
 
 @dataclass(slots=True)
@@ -69,10 +72,11 @@ class TrackFacts:
         """
         if not self.keys and not key:
             return
-        if pts is None or (dts is None and self._dts is not None):
+        if pts is None:
             raise broken_timestamps()
+        dts = increasing_dts(self._dts, dts)
         if dts is not None:
-            self._dts = dts = increasing_dts(self._dts, dts)
+            self._dts = dts
             if dts > pts:
                 raise broken_timestamps()
             self.reorder_pts = max(self.reorder_pts, pts - dts)

@@ -8,6 +8,7 @@ files are told by their packets, before any work is planned.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 
 import av
@@ -268,10 +269,9 @@ def _rate_of(
     if constant is not None:
         return constant, shown[0] + round(len(shown) / (constant * time_base)), True
     closest = rate.closest_frames(shown)
-    if closest is not None and closest * time_base * TIMESCALE_VARIABLE < 1:
-        raise broken_timestamps()
     last = facts.last_duration or closest or max(1, round(1 / (25 * time_base)))
-    end_pts = shown[-1] + last
+    # A last frame shorter than a tick of the output would have no place in it.
+    end_pts = shown[-1] + max(last, ceil(1 / (TIMESCALE_VARIABLE * time_base)))
     return rate.mean_rate(shown, end_pts, time_base), end_pts, False
 
 

@@ -23,6 +23,18 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts"
 """Demuxers that may be chosen, by FFmpeg's names: MP4, MOV, Matroska, WebM, MPEG-TS."""
 
 
+PROBE_BYTES_MAX = 32 * 1024 * 1024
+"""So much of a file may be read to learn what its streams are, however long it plays. FFmpeg's own
+five seconds end before the first picture where sound lies far ahead: then a Matroska's decode
+timestamps are guessed wrong and a transport stream's pictures have no size (measured)."""
+
+_OPTIONS = {
+    "format_whitelist": FORMATS,
+    "protocol_whitelist": "file",
+    "probesize": str(PROBE_BYTES_MAX),
+    "analyzeduration": str(60 * 60 * 1_000_000),
+}
+
 # A packet of a stream of any kind; the class is generic in PyAV's stubs only.
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
@@ -46,9 +58,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
         if not file.read(1):
             raise Refused("empty_file", "The file is empty.")
     try:
-        container = av.open(
-            str(path), options={"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-        )
+        container = av.open(str(path), options=_OPTIONS)
     except Exception as error:
         raise Refused(
             "not_a_video",

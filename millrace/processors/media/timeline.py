@@ -110,18 +110,24 @@ def tick_of(track: VideoTrack, grid: Grid, pts: int) -> int:
     if track.constant_rate:
         assert grid.timescale % track.rate_num == 0, "grid was not made for this track"
         return frame_index(track, pts) * track.rate_den * (grid.timescale // track.rate_num)
-    return _divide_round(
-        (pts - track.start_pts) * track.time_base_num * grid.timescale, track.time_base_den
-    )
+    return _variable_tick(track, pts, grid.timescale)
+
+
+def _variable_tick(track: VideoTrack, pts: int, timescale: int) -> int:
+    """The tick nearest to `pts`, by its timestamp."""
+    elapsed = (pts - track.start_pts) * track.time_base_num
+    return _divide_round(elapsed * timescale, track.time_base_den)
 
 
 def cell_of(track: VideoTrack, pts: int, cell_ms: int) -> int:
-    """Number of the cell of `cell_ms` that `pts` falls in, by the exact rational instant."""
+    """Number of the cell of `cell_ms` that `pts` falls in, by the exact rational instant.
+
+    That of its tick where the rate is not constant: frames on one tick share their cells.
+    """
     if track.constant_rate:
         elapsed = frame_index(track, pts) * track.rate_den
         return elapsed * 1000 // (track.rate_num * cell_ms)
-    elapsed = (pts - track.start_pts) * track.time_base_num
-    return elapsed * 1000 // (track.time_base_den * cell_ms)
+    return _variable_tick(track, pts, TIMESCALE_VARIABLE) * 1000 // (TIMESCALE_VARIABLE * cell_ms)
 
 
 def chunk_of(track: VideoTrack, grid: Grid, pts: int) -> int:
@@ -132,15 +138,17 @@ def chunk_of(track: VideoTrack, grid: Grid, pts: int) -> int:
 def chunk_start_pts(track: VideoTrack, grid: Grid, number: int) -> int:
     """First timestamp that belongs to chunk `number`: every frame of it is at or after this.
 
-    With a constant rate the border lies half a frame before the chunk's first frame, out of reach
-    of a container's rounding.
+    The border lies half a frame before the chunk's first frame, out of reach of a container's
+    rounding; half a tick where the rate is not constant.
     """
     if number == 0:
         return track.start_pts
     border_ms = number * grid.segment_ms * grid.chunk_segments
     if not track.constant_rate:
-        elapsed = _divide_up(border_ms * track.time_base_den, 1000 * track.time_base_num)
-        return track.start_pts + elapsed
+        tick = _divide_up(border_ms * TIMESCALE_VARIABLE, 1000)
+        return track.start_pts + _divide_up(
+            (2 * tick - 1) * track.time_base_den, 2 * TIMESCALE_VARIABLE * track.time_base_num
+        )
     first = _divide_up(border_ms * track.rate_num, 1000 * track.rate_den)
     return track.start_pts + _divide_up(
         (2 * first - 1) * track.rate_den * track.time_base_den,
@@ -185,6 +193,17 @@ def _kept(
     ]
 
 
+def _seen(track: VideoTrack, grid: Grid, borders: Sequence[int]) -> list[int]:
+    """The timestamps that last until a later tick; the last of `borders` is the joint.
+
+    Of frames on one tick the last one stays. They share their cells, so no segment loses all its
+    frames, and no two of them lie in two chunks.
+    """
+    ticks = [tick_of(track, grid, pts) for pts in borders]
+    pairs = zip(borders, pairwise(ticks), strict=False)
+    return [pts for pts, (tick, tick_next) in pairs if tick < tick_next]
+
+
 def schedule(
     track: VideoTrack, grid: Grid, chunk: ChunkRange, shown: Sequence[int]
 ) -> tuple[TimedFrame, ...]:
@@ -192,20 +211,21 @@ def schedule(
 
     `shown` are the strictly ascending timestamps of the frames that the source shows in the chunk,
     all of them (`chunk.frames`). A frame that is missing from the result is dropped by the rate
-    cap. Segments are numbered on from `chunk.first_segment` without a gap: a cell of the grid that
-    holds no frame makes no segment, and its time is the last frame's before it. The durations have
-    no hole: tick + duration is the next frame's tick, and the last frame lasts to the tick of
-    `chunk.next_pts`. A keyframe is due at the first frame of each segment and of each cell of
-    `keyframe_ms`.
+    cap, or lies on the tick of the next one, which hides it within 11 us. Segments are numbered on
+    from `chunk.first_segment` without a gap: a cell of the grid that holds no frame makes no
+    segment, and its time is the last frame's before it. The durations have no hole: tick +
+    duration is the next frame's tick, and the last frame lasts to the tick of `chunk.next_pts`. A
+    keyframe is due at the first frame of each segment and of each cell of `keyframe_ms`.
     """
     assert all(one < two for one, two in pairwise(shown)), "shown must be strictly ascending"
-    kept = _kept(track, grid, chunk.first_segment, shown)
+    seen = _seen(track, grid, [*shown, chunk.next_pts])
+    kept = _kept(track, grid, chunk.first_segment, seen)
     ticks = [tick_of(track, grid, pts) for _, pts in kept]
     ticks.append(tick_of(track, grid, chunk.next_pts))
     frames = []
     place_before = None
     for (segment, pts), (tick, tick_next) in zip(kept, pairwise(ticks), strict=True):
-        assert tick < tick_next, "two shown frames fall on one tick"
+        assert tick < tick_next, "the last frame ends after it begins"
         place = (segment, cell_of(track, pts, grid.keyframe_ms))
         frames.append(TimedFrame(pts, tick, tick_next - tick, segment, place != place_before))
         place_before = place
