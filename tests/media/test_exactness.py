@@ -26,7 +26,8 @@ from tests.media.clips import CLIPS, Clip, flashes, make, number_of
 
 LIMITS = Limits()
 AAC_FRAME = Fraction(1024, 48_000)
-OFFSET_S = 2
+OFFSET_S = 10
+"""Longer than FFmpeg looks for pictures if it is not told to."""
 
 
 def make_rung(name: str, size: tuple[int, int], group: int) -> Rung:
@@ -65,7 +66,10 @@ class Made:
 
 
 def make_whole_way(clip: Clip, directory: Path) -> Made:
-    source = make(clip, directory)
+    return whole_way(clip, make(clip, directory), directory)
+
+
+def whole_way(clip: Clip, source: Path, directory: Path) -> Made:
     probed = probe(source, LIMITS)
     track = probed.video
     assert track is not None
@@ -191,13 +195,11 @@ def flash_starts(made: Made) -> list[tuple[int, Fraction]]:
 
 
 def _sounding(name: str) -> Clip:
-    """A clip with beeps; the transport stream's pictures start at 2 s, its sound at 0.
+    """A clip with beeps; the transport stream's pictures start at 10 s, its sound at 0.
 
-    The slide show is an MP4 here: its sound is written far ahead of its pictures.
+    The sound of the slide show is written far ahead of its pictures.
     """
     clip = replace(CLIPS[name], beeps=True)
-    if name == "stills.mkv":
-        return replace(clip, name="stills.mp4")
     if name != "offset.ts":
         return clip
     first = clip.pts[0] - OFFSET_S * 90_000
@@ -230,3 +232,43 @@ def test_flash_and_beep_are_as_far_apart_as_in_the_source(name: str, tmp_path: P
         made.track.time_base_num, made.track.time_base_den
     )
     assert abs(length - track_length) < AAC_FRAME
+
+
+def number_of_each(made: Made, rung: str) -> list[int]:
+    with av.open(joined(made.rungs[rung]), "r") as container:
+        return [number_of(frame) for frame in container.decode(video=0)]
+
+
+def test_frames_closer_than_a_tick_are_one_and_the_last_of_them_is_seen(tmp_path: Path) -> None:
+    """What muxers make of timestamps that do not increase, here at a segment's border too."""
+    pts = [n * 40_000 + extra for n in range(175) for extra in ((0, 2) if n % 75 == 0 else (0,))]
+    made = make_whole_way(Clip("doubled.mp4", pts, Fraction(1, 1_000_000)), tmp_path)
+    seen = [n for n, at in enumerate(pts) if at + 2 not in pts]
+    ticks = [(pts[n] * 9 + 50) // 100 for n in seen]
+    for name, encoded in made.rungs.items():
+        samples = [sample for run in fragments(encoded) for sample in run.samples]
+        assert sorted(sample.shown_at for sample in samples) == ticks
+        assert number_of_each(made, name) == seen
+
+
+def test_a_damaged_packet_costs_its_pictures_and_nothing_else(tmp_path: Path) -> None:
+    """The third keyframe of four is zeros: the picture stands until the next one, no time is lost.
+
+    The frame before it is still held back by the decoder then, and lost with it.
+    """
+    clip = replace(CLIPS["closed-25.mp4"], name="damaged.mp4")
+    source = make(clip, tmp_path)
+    content = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        keys = [packet for packet in container.demux(video=0) if packet.is_keyframe]
+    assert keys[2].pos is not None
+    content[keys[2].pos : keys[2].pos + keys[2].size] = bytes(keys[2].size)
+    source.write_bytes(content)
+    made = whole_way(clip, source, tmp_path)
+    ticks = expected_ticks(made)
+    for name, encoded in made.rungs.items():
+        samples = [sample for run in fragments(encoded) for sample in run.samples]
+        assert sorted(sample.shown_at for sample in samples) == list(ticks.values())
+        numbers = number_of_each(made, name)
+        assert numbers[:99] + numbers[150:] == [*range(99), *range(150, 200)]
+        assert 1 <= sum(one.repeated_frames for one in encoded) <= 51

@@ -15,6 +15,7 @@ from millrace.processors.media.probe import Limits, probe
 from millrace.processors.media.timeline import grid_of
 from millrace.schemas.events import VideoTrack
 from tests.media.clips import Clip
+from tests.media.pictures import SIZE, gray_number, make_chunk, make_range, make_track
 
 Source = Callable[[str], Path]
 Made = Callable[[Clip], Path]
@@ -102,4 +103,19 @@ def test_a_chunk_that_does_not_decode_is_a_failed_attempt(source: Source, tmp_pa
     chunk.path.write_bytes(chunk.path.read_bytes()[:100])
     with pytest.raises(MediaFailed) as failed:
         poster(chunk.path, track, chunk.range, tmp_path / "poster.jpg")
-    assert failed.value.code == "poster_failed"
+    assert failed.value.code == "chunk_unreadable"
+
+
+def test_a_damaged_packet_costs_no_poster(tmp_path: Path) -> None:
+    """The first pictures are lost: the poster is of the first one that decodes."""
+    pictures = [(n, gray_number(n)) for n in range(12)]
+    path = make_chunk(
+        tmp_path / "chunk.nut",
+        pictures,
+        time_base=Fraction(1, 25),
+        codec="mjpeg",
+        spoiled=[0, 1],
+    )
+    out = tmp_path / "poster.jpg"
+    assert poster(path, make_track(), make_range(0, 12), out).width == SIZE[0]
+    assert out.stat().st_size > 0

@@ -39,7 +39,14 @@ class ChunkPictures:
         self._track = track
         self._chunk = chunk
         self._source_base = Fraction(track.time_base_num, track.time_base_den)
+        self._hidden = frozenset(chunk.hidden_pts)
         self.repeated = 0
+
+    def shows(self, pts: int) -> bool:
+        """Whether the chunk shows the frame at `pts`: it is in its range and not hidden."""
+        chunk = self._chunk
+        ends = chunk.hi_pts is not None and pts >= chunk.hi_pts
+        return chunk.lo_pts <= pts and not ends and pts not in self._hidden
 
     def shown(self) -> list[int]:
         """Timestamps of the frames that the chunk shows, ascending, from its packets alone.
@@ -47,14 +54,12 @@ class ChunkPictures:
         Raises MediaFailed `chunk_unreadable`, or `frames_differ` where they are not as many as
         were cut.
         """
-        hidden = set(self._chunk.hidden_pts)
         shown: set[int] = set()
         with self._opened() as container:
             for packet in container.demux(container.streams.video[0]):
                 if packet.pts is not None and packet.time_base is not None:
-                    pts = self._source_pts(packet.pts, packet.time_base)
-                    if self._belongs(pts) and pts not in hidden:
-                        shown.add(pts)
+                    shown.add(self._source_pts(packet.pts, packet.time_base))
+        shown = {pts for pts in shown if self.shows(pts)}
         if len(shown) != self._chunk.frames:
             raise MediaFailed(
                 "frames_differ", f"{len(shown)} frames in a chunk of {self._chunk.frames}"
@@ -75,7 +80,7 @@ class ChunkPictures:
         neighbour: tuple[int, VideoFrame] | None = None
         self.repeated = 0
         last: VideoFrame | None = None
-        for pts, frame in self._decoded(deblocked=deblocked):
+        for pts, frame in self.decoded(deblocked=deblocked):
             if neighbour is not None and waiting and waiting[0] <= pts:
                 yield neighbour
                 neighbour = None
@@ -104,8 +109,11 @@ class ChunkPictures:
             self.repeated += 1
             yield waiting.popleft(), frame
 
-    def _decoded(self, *, deblocked: bool) -> Iterator[tuple[int, VideoFrame]]:
-        """Every frame that decodes, with its timestamp in the source."""
+    def decoded(self, *, deblocked: bool = True) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield every frame that decodes, with its timestamp in the source.
+
+        Those of neighbouring chunks too; `shows` tells. Raises MediaFailed `chunk_unreadable`.
+        """
         with self._opened() as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
@@ -125,10 +133,6 @@ class ChunkPictures:
     def _source_pts(self, pts: int, time_base: Fraction) -> int:
         """Timestamp in the source: time base of the track, without the chunk file's shift."""
         return round(pts * time_base / self._source_base) - self._chunk.shift_pts
-
-    def _belongs(self, pts: int) -> bool:
-        chunk = self._chunk
-        return chunk.lo_pts <= pts and (chunk.hi_pts is None or pts < chunk.hi_pts)
 
 
 def _frames_of(packet: Packet[VideoStream]) -> list[VideoFrame]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
+from millrace.processors.media.decode import ChunkPictures
 from millrace.processors.media.failures import MediaFailed
 from millrace.processors.media.graph import LadderGraph
 from millrace.schemas.events import ChunkRange, Rung, VideoTrack
@@ -48,8 +48,8 @@ def poster(chunk_path: Path, track: VideoTrack, chunk: ChunkRange, out_path: Pat
     """Write a JPEG of the chunk's first frame that shows something, else of its richest one.
 
     At most `WIDTH_MAX` wide, square pixels, turned and coloured as the video is. Equal input gives
-    equal bytes. Raises MediaFailed `poster_failed` where no frame of the chunk decodes, OSError
-    where the picture can't be written.
+    equal bytes. Raises MediaFailed `poster_failed` where no frame of the chunk decodes,
+    `chunk_unreadable` where its file can't be read, OSError where the picture can't be written.
     """
     size = poster_size(track)
     try:
@@ -92,17 +92,8 @@ def _richest(chunk_path: Path, track: VideoTrack, chunk: ChunkRange) -> VideoFra
 
 def _shown(chunk_path: Path, track: VideoTrack, chunk: ChunkRange) -> Iterator[VideoFrame]:
     """The frames of the range that decode, in the order shown."""
-    hidden = set(chunk.hidden_pts)
-    source_base = Fraction(track.time_base_num, track.time_base_den)
-    with av.open(str(chunk_path)) as container:
-        container.streams.video[0].codec_context.thread_count = 1
-        for frame in container.decode(video=0):
-            if frame.pts is None or frame.time_base is None:
-                continue
-            pts = round(frame.pts * frame.time_base / source_base) - chunk.shift_pts
-            ends = chunk.hi_pts is not None and pts >= chunk.hi_pts
-            if chunk.lo_pts <= pts and not ends and pts not in hidden:
-                yield frame
+    pictures = ChunkPictures(chunk_path, track, chunk)
+    return (frame for pts, frame in pictures.decoded() if pictures.shows(pts))
 
 
 def _spread(frame: VideoFrame) -> int:
