@@ -4,7 +4,7 @@ A fact has a logical time and is on the log before anything later is due, so wha
 facts is the same in every order in which steps see them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from millrace.schemas.events import (
     BlockRequested,
@@ -28,7 +28,8 @@ from millrace.streams.embedded.driver import START_MS
 
 SIZE = 1_000_000
 EXPIRY_MS = 10 * 60_000
-HOURS_26_MS = 26 * 3_600_000
+HOUR_MS = 3_600_000
+HOURS_26_MS = 26 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +135,14 @@ def second_day() -> list[Fact]:
     ]
 
 
-DAYS = (first_day, second_day)
+def third_day() -> list[Fact]:
+    """After the sessions ended: reports that are late, and others that were reported before."""
+    at_ms = START_MS + HOURS_26_MS
+    again = played("rye", "ann", at_ms, (3_000, 8_000, 15_000))
+    longer = played("rye", "ann", at_ms, (3_000, 8_000, 15_000, 16_000, 17_000))
+    late = [replace(one, at_ms=one.at_ms + HOUR_MS) for one in (*again, *longer)]
+    return [*late, *played("rye", "bob", at_ms + HOUR_MS, (12_000, 18_000, 18_000))]
+
+
+# What is told, and the hours after the start at which everything about it is over.
+DAYS = ((first_day, 26), (second_day, 27), (third_day, 54))

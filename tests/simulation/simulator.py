@@ -18,12 +18,12 @@ from millrace.streams.declarations import Failure, Topology, WorkPorts
 from millrace.streams.embedded import points
 from millrace.streams.embedded.attempts import Made
 from millrace.streams.embedded.core import Options
-from millrace.streams.embedded.driver import Attempt, Driver
+from millrace.streams.embedded.driver import START_MS, Attempt, Driver
 from millrace.streams.embedded.points import nowhere
 from millrace.streams.embedded.submissions import Appending, Failed, Outside
 from millrace.streams.embedded.tasks import Input, Task
 from tests.simulation.compare import Facts, facts
-from tests.simulation.script import DAYS, HOURS_26_MS, Fact
+from tests.simulation.script import DAYS, HOUR_MS, Fact
 
 PARTITIONS = 2
 # Clock jumps stay under a day a phase: after a day of silence folds give up, as they should.
@@ -68,17 +68,17 @@ class Simulation:
         return WorkPorts(nothing, self.tables, nothing, "worker", cast("Limits", nothing), nowhere)
 
     def run(self) -> Facts:
-        for day, facts_of_day in enumerate(DAYS, 1):
+        for facts_of_day, hours in DAYS:
             for fact in self.shuffled(facts_of_day()):
                 self.append(fact)
             if self.luck is not None:
                 self.suffer(self.luck)
             self.rest()
-            self.driver.advance(day * HOURS_26_MS - self.elapsed_ms())
+            self.driver.advance(max(0, hours * HOUR_MS - self.elapsed_ms()))
         return facts(self.driver, self.tables)
 
     def elapsed_ms(self) -> int:
-        return self.driver.clock.now_ms - Driver(()).clock.now_ms
+        return self.driver.clock.now_ms - START_MS
 
     def rest(self) -> None:
         self.driver.settle()

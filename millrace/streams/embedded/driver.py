@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from millrace.schemas import codec, ids
+from millrace.schemas import codec
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event
 from millrace.schemas.topics import Topic
@@ -203,6 +203,7 @@ class Driver:
 
     def advance(self, by_ms: int) -> None:
         """Moves the clock, stopping wherever a timer is due, and settles."""
+        assert by_ms >= 0, "time goes on, and never back"
         until_ms = self.clock.now_ms + by_ms
         self.settle()
         while True:
@@ -240,7 +241,3 @@ class Driver:
                 if held is not None:
                     return held.state
         return None
-
-    def outside_id(self, *parts: str) -> str:
-        """An id for a fact from outside that follows from the test alone."""
-        return ids.derive("driver", *parts)
