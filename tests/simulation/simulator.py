@@ -2,7 +2,7 @@
 
 A seed decides everything: which task folds which input how far, when works say what, when they are
 lost, when everything crashes, how late a timer is. Whatever it decides, the run must come to what
-the run without bad luck came to, and keep every promise in `invariants`.
+the run without bad luck came to, and keep every promise in invariants.py.
 """
 
 import random
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from millrace.processors.media.probe import Limits
 from millrace.schemas import codec
-from millrace.schemas.topics import COMMANDS, DEAD_LETTERS, TOPICS, WAITING
+from millrace.schemas.topics import COMMANDS
 from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.sinks.tables import TABLES
 from millrace.streams.declarations import Failure, Topology, WorkPorts
@@ -251,24 +251,3 @@ class Simulation:
         self.jumps += 1
         self.driver.clock.now_ms += luck.choice((1_000, 5_000, 60_000, JUMP_MS_MAX))
         return True
-
-
-def invariants(simulation: Simulation) -> list[str]:
-    """Promises that hold whatever happened, a line for each that does not."""
-    driver, broken = simulation.driver, []
-    works = {work.name for topology in driver.core.topologies for work in topology.works}
-    for topic in TOPICS:
-        seen: set[str] = set()
-        for record in driver.records(topic):
-            step = record.origin.split(" ")[0].removesuffix("/failed")
-            # A fold's output exists once; a work may say its own twice, and folds see to that.
-            if record.id in seen and step not in works and step:
-                broken.append(f"{topic.name} {record.offset}: {step} said {record.id} twice")
-            seen.add(record.id or "")
-    letters = driver.events(DEAD_LETTERS)
-    broken += [f"dead letter: {one.kind} {one.step} {one.reason}" for one in letters]
-    held = {recorded.key: recorded.event for recorded in driver.read(WAITING)}
-    broken += [f"still waits: {event}" for event in held.values() if event is not None]
-    if driver.core.board.unfinished:
-        broken.append(f"{driver.core.board.unfinished} requests are not done")
-    return broken
