@@ -199,9 +199,6 @@ class _Cutter:
         assert isinstance(template, VideoStream)
         stream = output.add_stream_from_template(template)
         stream.time_base = self._time_base
-        if not stream.width or not stream.height:
-            # Pictures that come late in a transport stream have no size in its header; NUT asks.
-            stream.width, stream.height = self._track.width, self._track.height
         self._open = chunk = _Chunk(
             number=number,
             path=path,
