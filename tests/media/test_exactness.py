@@ -240,8 +240,8 @@ def number_of_each(made: Made, rung: str) -> list[int]:
 
 
 def test_frames_closer_than_a_tick_are_one_and_the_last_of_them_is_seen(tmp_path: Path) -> None:
-    """What muxers make of timestamps that do not increase, here at a segment's border too."""
-    pts = [n * 40_000 + extra for n in range(175) for extra in ((0, 2) if n % 75 == 0 else (0,))]
+    """What muxers make of timestamps that do not increase: at a segment's border, at the end."""
+    pts = [n * 40_000 + extra for n in range(176) for extra in ((0, 2) if n % 25 == 0 else (0,))]
     made = make_whole_way(Clip("doubled.mp4", pts, Fraction(1, 1_000_000)), tmp_path)
     seen = [n for n, at in enumerate(pts) if at + 2 not in pts]
     ticks = [(pts[n] * 9 + 50) // 100 for n in seen]

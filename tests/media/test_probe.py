@@ -11,7 +11,7 @@ from av.audio.stream import AudioStream
 from millrace.processors.media.cut import cut
 from millrace.processors.media.failures import Refused
 from millrace.processors.media.probe import Limits, Probed, probe
-from millrace.processors.media.timeline import grid_of
+from millrace.processors.media.timeline import grid_of, tick_of
 from millrace.schemas.events import VideoTrack
 from tests.media.clips import CLIPS, FAST, MS, VP8, Clip
 
@@ -200,3 +200,23 @@ def test_the_codes_of_refusals_are_words(tmp_path: Path) -> None:
         probe(path, Limits())
     assert refused.value.args == (refused.value.code, refused.value.text)
     assert refused.value.code.replace("_", "").isalpha()
+
+
+def test_a_last_frame_shorter_than_a_tick_of_the_output_gets_one(
+    made: Made, tmp_path: Path
+) -> None:
+    """Or it would end where it begins, and the last segment with it."""
+    options = FAST | {"bf": "0"}
+    stamps = [0, 40_000, 90_000]
+    clip = made(Clip("short-end.mp4", stamps, Fraction(1, 1_000_000), options=options))
+    path = tmp_path / "short.mp4"
+    with av.open(str(clip)) as original, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(original.streams.video[0])
+        for packet in original.demux(video=0):
+            if packet.size:
+                packet.duration = 1 if packet.pts == stamps[-1] else 40_000
+                packet.stream = stream
+                output.mux(packet)
+    track = track_of(path)
+    assert not track.constant_rate
+    assert tick_of(track, grid_of(track), track.end_pts) == 90_000 * 90 // 1000 + 1
