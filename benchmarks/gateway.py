@@ -21,7 +21,7 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
-from benchmarks.media import PAIRS, _spread
+from benchmarks.media import PAIRS, spread
 from benchmarks.servers import Served, serving
 from millrace.deploy.client import Client
 from millrace.deploy.composition import now_ms
@@ -117,9 +117,9 @@ def measure(pairs: int = PAIRS) -> dict[str, Any]:
     return {
         "connections": CONNECTIONS,
         "requests": REQUESTS,
-        "gateway_hz": _spread([row["gateway_hz"] for row in rows]),
-        "bare_hz": _spread([row["bare_hz"] for row in rows]),
-        "ratio": _spread([row["gateway_hz"] / row["bare_hz"] for row in rows]),
+        "gateway_hz": spread([row["gateway_hz"] for row in rows]),
+        "bare_hz": spread([row["bare_hz"] for row in rows]),
+        "ratio": spread([row["gateway_hz"] / row["bare_hz"] for row in rows]),
         "pairs": rows,
     }
 

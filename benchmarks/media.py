@@ -107,8 +107,8 @@ def measure(pairs: int = PAIRS) -> dict[str, Any]:
         rows: list[dict[str, Any]] = []
         for _ in range(pairs):
             load = os.getloadavg()[0]
-            ours = _timed(encode_ladder, source, rungs, Path(scratch))
-            theirs = _timed(ffmpeg_ladder, source, rungs, Path(scratch))
+            ours = timed(encode_ladder, source, rungs, Path(scratch))
+            theirs = timed(ffmpeg_ladder, source, rungs, Path(scratch))
             rows.append({"load_before": load, "ours": ours, "ffmpeg": theirs})
     ratios = {
         what: [row["ours"][what] / row["ffmpeg"][what] for row in rows]
@@ -119,7 +119,7 @@ def measure(pairs: int = PAIRS) -> dict[str, Any]:
         "rungs": RUNGS,
         "workers": WORKERS,
         "ffmpeg": _ffmpeg(["-version"]).split("\n", 1)[0],
-        "ratios": {what: _spread(values) for what, values in ratios.items()},
+        "ratios": {what: spread(values) for what, values in ratios.items()},
         "pairs": rows,
     }
 
@@ -130,7 +130,7 @@ def _encode_audio(source: Path, probed: Probed, out_dir: Path) -> None:
     encode_audio(source, track, probed.video, grid, length, AUDIO_BPS, out_dir / "audio")
 
 
-def _timed(
+def timed(
     ladder: Callable[[Path, tuple[Rung, ...], Path], None],
     source: Path,
     rungs: tuple[Rung, ...],
@@ -150,7 +150,8 @@ def _cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, lowest and highest of several measurements."""
     median = statistics.median(values)
     named = {"median": median, "lowest": min(values), "highest": max(values)}
     return {name: round(value, 3) for name, value in named.items()}

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.media import CLIP, PAIRS, SECONDS, _spread, _timed, ffmpeg_ladder, make_source
+from benchmarks.media import CLIP, PAIRS, SECONDS, spread, timed, ffmpeg_ladder, make_source
 from benchmarks.servers import Served, serving
 from millrace.deploy.client import Client
 from millrace.deploy.outcome import followed
@@ -45,7 +45,7 @@ def pair(served: Served, source: Path, rungs: tuple[Rung, ...], scratch: Path) -
     ours = asyncio.run(publish(served, source))
     # The server has nothing in hand now; what it still spends is in nobody's figure.
     time.sleep(1)
-    theirs = _timed(ffmpeg_ladder, source, rungs, scratch)
+    theirs = timed(ffmpeg_ladder, source, rungs, scratch)
     return {"load_before": load, "ours": ours, "ffmpeg": theirs}
 
 
@@ -72,7 +72,7 @@ def measure(pairs: int = PAIRS) -> dict[str, Any]:
 
 
 def ratio(rows: list[dict[str, Any]], ours: str, theirs: str) -> dict[str, float]:
-    return _spread([row["ours"][ours] / row["ffmpeg"][theirs] for row in rows])
+    return spread([row["ours"][ours] / row["ffmpeg"][theirs] for row in rows])
 
 
 if __name__ == "__main__":
