@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.media import CLIP, PAIRS, SECONDS, spread, timed, ffmpeg_ladder, make_source
+from benchmarks.media import CLIP, PAIRS, SECONDS, ffmpeg_ladder, make_source, spread, timed
 from benchmarks.servers import Served, serving
 from millrace.deploy.client import Client
 from millrace.deploy.outcome import followed
