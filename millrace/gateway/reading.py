@@ -35,10 +35,12 @@ class Session:
     started: UploadStarted
     end: End | None = None
 
-    @property
-    def part_bytes_last(self) -> int:
-        """Size of the last part."""
-        return self.started.size_bytes - (self.started.parts - 1) * self.started.part_size_bytes
+    def part_bytes(self, number: int) -> int:
+        """Size that a part has to have, in bytes; the last one holds what is left."""
+        started = self.started
+        if number < started.parts:
+            return started.part_size_bytes
+        return started.size_bytes - (started.parts - 1) * started.part_size_bytes
 
 
 async def video(gateway: Gateway, video_id: str) -> VideoDocument | None:

@@ -154,13 +154,11 @@ def part_urls(
     gateway: Gateway, started: UploadStarted, numbers: range | list[int]
 ) -> tuple[list[dict[str, Any]], int | None]:
     """URLs of the first page of these parts, and the first number that is not in it."""
-    page = gateway.settings.part_urls_page
+    page, session = gateway.settings.part_urls_page, Session(started)
+    place = started.object_key, started.multipart_id
     presign = gateway.ports.objects.presign_part
     urls = [
-        {
-            "number": n,
-            "url": presign(started.object_key, started.multipart_id, n, started.expires_at_ms),
-        }
+        {"number": n, "url": presign(*place, n, session.part_bytes(n), started.expires_at_ms)}
         for n in numbers[:page]
     ]
     return urls, numbers[page] if len(numbers) > page else None
@@ -229,9 +227,8 @@ async def stored_parts(gateway: Gateway, started: UploadStarted) -> tuple[Part, 
 
 def right_size(found: Session, part: Part) -> bool:
     """Whether a stored part has the size that its place demands."""
-    if part.number == found.started.parts:
-        return part.size_bytes == found.part_bytes_last
-    return part.number < found.started.parts and part.size_bytes == found.started.part_size_bytes
+    in_place = part.number <= found.started.parts
+    return in_place and part.size_bytes == found.part_bytes(part.number)
 
 
 async def cancel(request: web.Request) -> web.Response:

@@ -37,7 +37,8 @@ from millrace.sinks.signing import Signer
 
 # What a writer that still lives may take from a blob's last byte to its name in the index.
 SWEEP_BLOB_AGE_MS = 3_600_000
-# An upload's session ends long before; then nobody aborted it (ING-5).
+# An upload's session ends before, where nobody says how long one may last; then nobody aborted it
+# (ING-5).
 SWEEP_UPLOAD_AGE_MS = 7 * 86_400_000
 
 
@@ -45,7 +46,8 @@ class DirectoryObjects:
     """`Objects` below `root`, which is made if missing. Open it in each process, after a fork.
 
     `notify`, where given, is called by `complete` from the calling thread, and by
-    `deliver_notifications`. `now_ms` is the clock, in milliseconds of the epoch.
+    `deliver_notifications`. `now_ms` is the clock, in milliseconds of the epoch. An upload that is
+    open for longer than `upload_age_ms_max` is swept: more than any session may last.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class DirectoryObjects:
         signer: Signer,
         now_ms: Callable[[], int],
         notify: Notify | None = None,
+        upload_age_ms_max: int = SWEEP_UPLOAD_AGE_MS,
     ) -> None:
         self._blobs = Blobs(root / "blobs")
         self._index = open_index(root / "index.sqlite")
@@ -61,6 +64,7 @@ class DirectoryObjects:
         self._signer = signer
         self._now_ms = now_ms
         self._notify = notify
+        self._upload_age_ms_max = upload_age_ms_max
 
     def close(self) -> None:
         self._index.close()
@@ -158,8 +162,10 @@ class DirectoryObjects:
     def start(self, key: str, content_type: str | None = None) -> str:
         return self._multipart.start(key, content_type)
 
-    def presign_part(self, key: str, multipart_id: str, number: int, expires_at_ms: int) -> str:
-        return self._signer.part_url(key, multipart_id, number, expires_at_ms)
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, size_bytes: int, expires_at_ms: int
+    ) -> str:
+        return self._signer.part_url(key, multipart_id, number, size_bytes, expires_at_ms)
 
     def open_part(self, key: str, multipart_id: str, number: int, with_sha256: bool) -> BlobWriter:
         """For the door: where a part's bytes go; then keep_part or the writer's discard."""
@@ -193,10 +199,10 @@ class DirectoryObjects:
         return 0 if self._notify is None else deliver(self._index, self._notify)
 
     def sweep(self) -> int:
-        """Removes files nothing names, and uploads older than a week; how many files went."""
+        """Removes files nothing names, and uploads nobody ended; how many files went."""
         now_ms = self._now_ms()
         with self._index.reading() as connection:
-            forgotten = open_uploads_before(connection, now_ms - SWEEP_UPLOAD_AGE_MS)
+            forgotten = open_uploads_before(connection, now_ms - self._upload_age_ms_max)
         for upload in forgotten:
             self._multipart.abort(upload.key, upload.id)
         # Files first, names second: what is named between the two is then among the names.

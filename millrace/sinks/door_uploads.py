@@ -36,7 +36,7 @@ class Uploads:
         key = check_key(request.match_info["key"])
         fields = dict(request.query)
         self._signer.check_part(request.method, key, fields)
-        length = self._length(request)
+        length = self._length(request, int(fields["size"]))
         expected = {
             "md5": _announced(request, "Content-MD5", 16),
             "sha256": _announced(request, "x-amz-checksum-sha256", 32),
@@ -53,12 +53,14 @@ class Uploads:
                 await asyncio.to_thread(writer.discard)
         return web.Response(headers={"ETag": f'"{part.etag}"'})
 
-    def _length(self, request: web.Request) -> int:
+    def _length(self, request: web.Request, signed: int) -> int:
         length = request.content_length
         if length is None:
             raise BadRequest(411, "MissingContentLength", "A part says how long it is.")
         if length > self._part_bytes_max:
             raise BadRequest(413, "EntityTooLarge", f"A part has {self._part_bytes_max} bytes.")
+        if length != signed:
+            raise BadRequest(400, "IncorrectLength", f"This address is for {signed} bytes.")
         return length
 
     def _keep(

@@ -22,6 +22,8 @@ PART_NUMBER_MAX = 10_000
 SECRET_BYTES_MIN = 32
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _TIME_MS = re.compile(r"[0-9]{1,15}")
+# What a part's signature covers besides method and key, in this order.
+_SIGNED = ("uploadId", "partNumber", "size", "expires", "keyId")
 
 
 class Refused(Exception):
@@ -59,13 +61,18 @@ class Signer:
     public_url: str
     now_ms: Callable[[], int]
 
-    def part_url(self, key: str, multipart_id: str, number: int, expires_at_ms: int) -> str:
-        """Raises InvalidKey; ValueError where number is not 1 to 10 000."""
+    def part_url(
+        self, key: str, multipart_id: str, number: int, size_bytes: int, expires_at_ms: int
+    ) -> str:
+        """Raises InvalidKey; ValueError where number is not 1 to 10 000, or the size negative."""
         if not 1 <= number <= PART_NUMBER_MAX:
             raise ValueError(f"part numbers are 1 to {PART_NUMBER_MAX}, not {number}")
+        if size_bytes < 0:
+            raise ValueError(f"no part has {size_bytes} bytes")
         fields = {
             "uploadId": multipart_id,
             "partNumber": str(number),
+            "size": str(size_bytes),
             "expires": str(expires_at_ms),
             "keyId": self.keys.current,
         }
@@ -74,7 +81,7 @@ class Signer:
 
     def check_part(self, method: str, key: str, fields: Mapping[str, str]) -> None:
         """Whether part_url made this PUT's query for this key. Raises Refused."""
-        names = ("uploadId", "partNumber", "expires", "keyId", "signature")
+        names = (*_SIGNED, "signature")
         if method != "PUT" or any(name not in fields for name in names):
             raise Refused("not a signed PUT of a part")
         self._check(fields["keyId"], _part_text(key, fields), fields["signature"])
@@ -121,7 +128,7 @@ def _bytes(text: str) -> bytes:
 def _part_text(key: str, fields: Mapping[str, str]) -> str:
     """What a part's signature covers. Newlines part the fields: no key has one, and the rest comes
     after it by position, so that no two requests have one text."""
-    rest = [fields[name] for name in ("uploadId", "partNumber", "expires", "keyId")]
+    rest = [fields[name] for name in _SIGNED]
     if any("\n" in value for value in rest):
         raise Refused("a line break in a signed field")
     try:

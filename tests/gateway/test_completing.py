@@ -57,7 +57,7 @@ async def test_missing_and_wrong_parts_are_named(world: World) -> None:
 
 async def test_a_part_of_the_wrong_size_is_named(world: World) -> None:
     _, session = await world.call("POST", "/v1/uploads", {"title": "A", "sizeBytes": 10})
-    etag = await world.put(session, session["partUrls"][0], b"short")
+    etag = world.keep(session, 1, b"short")
     etags = [{"number": 1, "etag": etag}]
     response, problem = await world.complete({**session, "etags": etags})
     assert (response.status, problem["wrong"]) == (422, [1])

@@ -42,8 +42,11 @@ class OpenStore:
     root: Path
     notified: list[dict[str, Any]] = field(default_factory=list)
 
-    def part_url(self, key: str, upload: str, number: int = 1, valid_ms: int = 60_000) -> str:
-        return self.store.presign_part(key, upload, number, self.clock.in_ms(valid_ms))
+    def part_url(
+        self, key: str, upload: str, size_bytes: int, number: int = 1, valid_ms: int = 60_000
+    ) -> str:
+        until_ms = self.clock.in_ms(valid_ms)
+        return self.store.presign_part(key, upload, number, size_bytes, until_ms)
 
     def object_url(self, key: str, valid_ms: int = 60_000) -> str:
         return self.store.presign_get(key, self.clock.in_ms(valid_ms)) + key

@@ -28,7 +28,7 @@ def files(opened: OpenStore) -> list[Path]:
 
 def complete(opened: OpenStore, store: DirectoryObjects, key: str = KEY) -> None:
     upload = store.start(key)
-    etag = send("PUT", opened.part_url(key, upload), b"bytes").etag
+    etag = send("PUT", opened.part_url(key, upload, 5), b"bytes").etag
     store.complete(key, upload, {1: etag})
 
 
@@ -74,8 +74,8 @@ def test_replaced_deleted_and_joined_bytes_leave_no_files(opened: OpenStore) -> 
     store.put_bytes("a", b"2")
     store.copy("a", "b")
     upload = store.start(KEY)
-    send("PUT", opened.part_url(KEY, upload), b"old")
-    send("PUT", opened.part_url(KEY, upload), b"new")
+    send("PUT", opened.part_url(KEY, upload, 3), b"old")
+    send("PUT", opened.part_url(KEY, upload, 3), b"new")
     assert len(files(opened)) == 4
     store.abort(KEY, upload)
     store.delete("a")
@@ -90,7 +90,7 @@ def test_a_part_that_arrives_after_its_upload_ended_is_not_kept(
 ) -> None:
     store = opened.store
     upload = store.start(KEY)
-    etag = send("PUT", opened.part_url(KEY, upload), b"bytes").etag
+    etag = send("PUT", opened.part_url(KEY, upload, 5), b"bytes").etag
     late = store.open_part(KEY, upload, 2, with_sha256=False)
     late.write(b"late")
     if ended == "completed":
@@ -107,7 +107,7 @@ def test_a_sweep_takes_what_nothing_names_and_leaves_what_is_new(opened: OpenSto
     opened.clock.at_ms = int(opened.root.stat().st_mtime * 1000)
     store.put_bytes("kept", b"kept")
     upload = store.start(KEY)
-    send("PUT", opened.part_url(KEY, upload), b"part")
+    send("PUT", opened.part_url(KEY, upload, 4), b"part")
     (opened.root / "blobs" / "ab" / "abcdef").write_bytes(b"left by kill -9")
     assert store.sweep() == 0
     opened.clock.at_ms += SWEEP_BLOB_AGE_MS + 60_000
@@ -117,6 +117,21 @@ def test_a_sweep_takes_what_nothing_names_and_leaves_what_is_new(opened: OpenSto
     opened.clock.at_ms += 8 * DAY_MS
     store.sweep()
     assert [path.read_bytes() for path in files(opened)] == [b"kept"]
+
+
+def test_an_upload_that_its_session_may_still_finish_is_not_swept(opened: OpenStore) -> None:
+    store = DirectoryObjects(
+        opened.root, opened.signer, opened.clock.now_ms, upload_age_ms_max=30 * DAY_MS
+    )
+    upload = store.start(KEY)
+    opened.clock.at_ms += 29 * DAY_MS
+    store.sweep()
+    assert store.list_parts(KEY, upload) == ()
+    opened.clock.at_ms += 2 * DAY_MS
+    store.sweep()
+    with pytest.raises(NoSuchUpload):
+        store.list_parts(KEY, upload)
+    store.close()
 
 
 def test_an_object_whose_bytes_are_lost_is_not_said_to_be_there(opened: OpenStore) -> None:

@@ -203,7 +203,7 @@ def test_pages_of_every_origin_may_read_and_upload(opened: OpenStore, base: str)
         "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "content-type, x-amz-checksum-sha256",
     }
-    for url in (base + SEGMENT, opened.part_url("originals/v1/u", "upload")):
+    for url in (base + SEGMENT, opened.part_url("originals/v1/u", "upload", 1)):
         preflight = send("OPTIONS", url, headers=asked)
         assert preflight.status == 204
         assert preflight.headers["Access-Control-Allow-Origin"] == "*"

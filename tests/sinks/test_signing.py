@@ -59,7 +59,7 @@ def test_addresses_end_with_their_time() -> None:
     clock = Clock()
     signer = make_signer(clock)
     token = token_of(signer.reader_base("videos/v1/", clock.in_ms(1000)))
-    fields = fields_of(signer.part_url(KEY, "u", 1, clock.in_ms(1000)))
+    fields = fields_of(signer.part_url(KEY, "u", 1, 9, clock.in_ms(1000)))
     clock.at_ms += 999
     signer.check_reader(token, KEY)
     signer.check_part("PUT", KEY, fields)
@@ -126,14 +126,14 @@ def test_any_text_for_a_token_is_refused(token: str) -> None:
 
 
 @given(
-    st.sampled_from(["uploadId", "partNumber", "expires", "keyId", "signature"]),
+    st.sampled_from(["uploadId", "partNumber", "size", "expires", "keyId", "signature"]),
     st.integers(min_value=0),
     st.characters(),
 )
 def test_a_part_address_with_any_character_altered_is_refused(name: str, at: int, to: str) -> None:
     clock = Clock()
     signer = make_signer(clock)
-    fields = fields_of(signer.part_url(KEY, "upload", 12, clock.in_ms(1000)))
+    fields = fields_of(signer.part_url(KEY, "upload", 12, 9, clock.in_ms(1000)))
     wrong = {**fields, name: altered(fields[name], at, to)}
     assume(wrong != fields)
     with pytest.raises(Refused):
@@ -143,14 +143,15 @@ def test_a_part_address_with_any_character_altered_is_refused(name: str, at: int
 def test_a_part_address_is_bound_to_all_that_it_names() -> None:
     clock = Clock()
     signer = make_signer(clock)
-    fields = fields_of(signer.part_url(KEY, "upload", 12, clock.in_ms(1000)))
+    fields = fields_of(signer.part_url(KEY, "upload", 12, 9, clock.in_ms(1000)))
     signer.check_part("PUT", KEY, fields)
-    other = fields_of(signer.part_url(KEY, "upload", 13, clock.in_ms(1000)))
+    other = fields_of(signer.part_url(KEY, "upload", 13, 9, clock.in_ms(1000)))
     for method, key, sent in (
         ("GET", KEY, fields),
         ("PUT", KEY + "x", fields),
         ("PUT", "", fields),
         ("PUT", KEY, {**fields, "partNumber": "13"}),
+        ("PUT", KEY, {**fields, "size": "10"}),
         ("PUT", KEY, {**fields, "signature": other["signature"]}),
         ("PUT", KEY, {**fields, "uploadId": "upload\n12"}),
         *(("PUT", KEY, {k: v for k, v in fields.items() if k != name}) for name in fields),
@@ -162,7 +163,7 @@ def test_a_part_address_is_bound_to_all_that_it_names() -> None:
 def test_a_readers_token_is_no_part_signature() -> None:
     clock = Clock()
     signer = make_signer(clock)
-    fields = fields_of(signer.part_url(KEY, "upload", 1, clock.in_ms(1000)))
+    fields = fields_of(signer.part_url(KEY, "upload", 1, 9, clock.in_ms(1000)))
     reader = token_of(signer.reader_base(KEY, clock.in_ms(1000)))
     with pytest.raises(Refused):
         signer.check_part("PUT", KEY, {**fields, "signature": reader.split(".")[3]})

@@ -118,11 +118,14 @@ class Objects(Protocol):
         """Begins a multipart upload; its id. Not idempotent: an upload nobody knows is swept."""
         ...
 
-    def presign_part(self, key: str, multipart_id: str, number: int, expires_at_ms: int) -> str:
-        """URL to PUT one part to, bound to method, key, upload and number. Does no I/O.
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, size_bytes: int, expires_at_ms: int
+    ) -> str:
+        """URL to PUT one part to, bound to method, key, upload, number and length. Does no I/O.
 
-        Whether the upload exists is checked when the part comes. ValueError: number outside 1 to
-        10 000. The answer to the PUT carries the part's ETag; of a part sent twice the last stays.
+        A body of any other Content-Length is refused with 4xx before it comes. Whether the upload
+        exists is checked when the part comes. ValueError: number outside 1 to 10 000, a negative
+        size. The answer to the PUT carries the part's ETag; of a part sent twice the last stays.
         """
         ...
 

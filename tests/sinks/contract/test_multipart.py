@@ -15,7 +15,7 @@ NEVER = "0" * 32
 
 
 def put_part(objects: Objects, upload: str, number: int, body: bytes, soon_ms: int) -> Answer:
-    answer = send("PUT", objects.presign_part(KEY, upload, number, soon_ms), body)
+    answer = send("PUT", objects.presign_part(KEY, upload, number, len(body), soon_ms), body)
     assert answer.status == 200, answer
     return answer
 
@@ -142,7 +142,7 @@ def test_an_aborted_upload_is_gone_and_aborting_again_is_fine(
         objects.list_parts(KEY, upload)
     with pytest.raises(NoSuchUpload):
         objects.complete(KEY, upload, parts)
-    late = send("PUT", objects.presign_part(KEY, upload, 1, soon_ms), LAST)
+    late = send("PUT", objects.presign_part(KEY, upload, 1, len(LAST), soon_ms), LAST)
     assert (late.status, late.code) == (404, "NoSuchUpload")
 
 
@@ -157,7 +157,7 @@ def test_aborting_a_completed_upload_leaves_its_object(objects: Objects, soon_ms
 def test_a_completed_upload_takes_no_more_parts(objects: Objects, soon_ms: int) -> None:
     upload, parts = upload_two(objects, soon_ms)
     objects.complete(KEY, upload, parts)
-    late = send("PUT", objects.presign_part(KEY, upload, 1, soon_ms), b"late")
+    late = send("PUT", objects.presign_part(KEY, upload, 1, 4, soon_ms), b"late")
     assert (late.status, late.code) == (404, "NoSuchUpload")
     with pytest.raises(NoSuchUpload):
         objects.list_parts(KEY, upload)
@@ -198,4 +198,14 @@ def test_two_uploads_of_one_key_do_not_mix(objects: Objects, soon_ms: int) -> No
 @pytest.mark.parametrize("number", [0, -1, 10_001])
 def test_part_numbers_have_bounds(objects: Objects, soon_ms: int, number: int) -> None:
     with pytest.raises(ValueError, match="part numbers"):
-        objects.presign_part(KEY, "u", number, soon_ms)
+        objects.presign_part(KEY, "u", number, 1, soon_ms)
+
+
+def test_a_part_of_another_length_than_was_signed_is_refused(
+    objects: Objects, soon_ms: int
+) -> None:
+    upload = objects.start(KEY)
+    for body in (b"", LAST[:-1], LAST + b"!"):
+        answer = send("PUT", objects.presign_part(KEY, upload, 1, len(LAST), soon_ms), body)
+        assert 400 <= answer.status < 500, answer
+    assert objects.list_parts(KEY, upload) == ()

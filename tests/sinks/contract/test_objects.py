@@ -213,7 +213,7 @@ def test_what_is_no_key_is_refused_everywhere(objects: Objects, tmp_path: Path, 
         lambda: objects.copy("good", key),
         lambda: objects.delete(key),
         lambda: objects.start(key),
-        lambda: objects.presign_part(key, "u", 1, 1),
+        lambda: objects.presign_part(key, "u", 1, 1, 1),
     ):
         with pytest.raises(InvalidKey):
             call()
