@@ -53,7 +53,6 @@ class Entry:
     playable_at_ms: int = 0
     published: VideoPublished | None = None
     published_at_ms: int = 0
-    was_listed: bool = False
     positions: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -66,8 +65,7 @@ def apply(state: Entry | None, recorded: Recorded[Any]) -> Result:
     after = replace(after, positions=positions)
     if after.started is None:
         return after, []
-    document = build(after, after.started)
-    return replace(after, was_listed=document.listed), [Emit(CATALOG, document)]
+    return after, [Emit(CATALOG, build(after, after.started))]
 
 
 def known(entry: Entry, recorded: Recorded[Any]) -> Entry:
@@ -167,7 +165,6 @@ def build(entry: Entry, started: UploadStarted) -> VideoDocument:
         playable_at_ms=entry.playable_at_ms,
         published_at_ms=entry.published_at_ms,
         listed=state == "READY" and visibility == "public",
-        was_listed=entry.was_listed,
         positions=tuple(
             LogPosition(topic, *place) for topic, place in sorted(entry.positions.items())
         ),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from millrace.processors.emit import Emit
-from millrace.processors.publication import Publication, fail, forget, said, shown_state
+from millrace.processors.publication import Publication, fail, forget, moved, said, shown_state
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     BlockRequested,
@@ -75,7 +75,7 @@ def retried(state: Publication, at_ms: int) -> Result:
         video_id=state.video_id,
         upload_id=state.upload_id,
         since_ms=at_ms,
-        state="PROCESSING",
+        state=moved(state, "PROCESSING", at_ms).state,
         epoch=state.epoch + 1,
         registered=True,
         stored=True,
@@ -92,7 +92,7 @@ def deleted(state: Publication, at_ms: int) -> Result:
         video_id=state.video_id,
         upload_id=state.upload_id,
         since_ms=at_ms,
-        state="DELETED",
+        state=moved(state, "DELETED", at_ms).state,
         epoch=state.epoch,
         registered=True,
         stored=state.stored,

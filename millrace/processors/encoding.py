@@ -12,9 +12,10 @@ from typing import Any
 from millrace.processors import bits, runs
 from millrace.processors.emit import Deadline, Emit, Waiting
 from millrace.processors.letters import work_letter
+from millrace.processors.reasons import sentence
 from millrace.processors.renditions import RungDone, for_playlist, summary, with_chunk
 from millrace.processors.retries import ATTEMPTS_MAX, GIVE_UP_MS, backoff_ms
-from millrace.processors.runs import Runs
+from millrace.schemas import codec
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     ChunkCut,
@@ -30,6 +31,7 @@ from millrace.schemas.events import (
     RenditionPlayable,
     RenditionProgressed,
     Rung,
+    SourceAbandoned,
     SourceCut,
     VideoDeleted,
     VideoFailed,
@@ -41,13 +43,18 @@ Result = tuple["Join | None", list[Emit]]
 PLAYABLE_SEGMENTS = 2
 
 
+# More tasks than this that wait for another attempt are no bad luck of a chunk: encoding itself
+# fails, and each waiting one is 200 bytes of state.
+RETRIES_MAX = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A failed task: its next attempt, when it is due, and the failure that carries the chunk."""
+    """A failed task: its next attempt, when it is due, and the failure, encoded, with its chunk."""
 
     attempt: int
     at_ms: int
-    failure: EncodeFailed
+    failure: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +62,9 @@ class Join:
     """Expected set against done set of one video and epoch.
 
     cut is the bitset of chunks announced; packed are the durations of the segments without a hole
-    (runs.pack); ahead maps the first segment of a stretch behind a hole to its durations; retries
-    and holders are keyed `chunk/group`, holders only while a worker has the task in hand.
+    (runs.pack); ahead maps the first segment of a stretch behind a hole to its durations, packed
+    and neighbours merged; retries and holders are keyed `chunk/group`, holders only while a worker
+    has the task in hand.
     """
 
     plan: LadderPlanned | None = None
@@ -65,7 +73,7 @@ class Join:
     chunks: int | None = None
     rungs: dict[str, RungDone] = field(default_factory=dict)
     packed: bytes = b""
-    ahead: dict[int, Runs] = field(default_factory=dict)
+    ahead: dict[int, bytes] = field(default_factory=dict)
     retries: dict[str, Retry] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     holders: dict[str, str] = field(default_factory=dict)
@@ -88,6 +96,8 @@ def apply(state: Join | None, recorded: Recorded[Any]) -> Result:
             return Join(stopped_epoch=epoch), []
         case ChunkEncoded() | ChunkCut() if join.deleted:
             return join, [unwanted(event)]
+        case ChunkCut() if event.epoch <= join.stopped_epoch:
+            return join, [unwanted(event)]
         case DeadlinePassed():
             return passed(join, event)
         case _ if join.plan is None or getattr(event, "epoch", 0) != join.plan.epoch:
@@ -106,6 +116,8 @@ def progress(join: Join, recorded: Recorded[Any]) -> Result:
             return cut_chunk(join, cut)
         case SourceCut(chunks=chunks) if join.chunks is None:
             return completed(replace(join, chunks=chunks))
+        case SourceAbandoned(code=code, text=text):
+            return give_all_up(join, code, text)
         case EncodeWorkStarted() as begun:
             name = f"{begun.number}/{begun.group}"
             if join.attempts.get(name, 1) != begun.attempt:
@@ -131,7 +143,14 @@ def cut_chunk(join: Join, cut: ChunkCut) -> Result:
     if bits.has_bit(join.cut, number):
         return join, []
     join = replace(join, cut=bits.with_bit(join.cut, number))
-    return join, [request(join, 0, 1, cut)]
+    group = 0 if is_open(join, 0) else 1
+    return join, [request(join, group, 1, cut)] if is_open(join, group) else []
+
+
+def is_open(join: Join, group: int) -> bool:
+    """True where a rung of the group is still to be made."""
+    names = [rung.name for rung in plan_of(join).rungs if rung.group == group]
+    return any(not join.rungs[name].failed for name in names)
 
 
 def encoded(join: Join, made: ChunkEncoded, at_ms: int) -> Result:
@@ -144,7 +163,7 @@ def encoded(join: Join, made: ChunkEncoded, at_ms: int) -> Result:
     join = with_durations(without_task(join, made), made)
     spec = next(r for r in plan.rungs if r.name == made.rung)
     emits = []
-    if spec.group == 0 and group_done(join, 0, made.number) and groups(plan) > 1:
+    if spec.group == 0 and group_done(join, 0, made.number) and is_open(join, 1):
         emits.append(request(join, 1, 1, made))
     if not rung.failed:
         emits.append(Emit(RENDITIONS, progressed(join, spec)))
@@ -154,13 +173,14 @@ def encoded(join: Join, made: ChunkEncoded, at_ms: int) -> Result:
 
 def with_durations(join: Join, made: ChunkEncoded) -> Join:
     """Every rung shows the same frames, so the first rung to bring a chunk gives its durations."""
-    whole, first = runs.unpack(join.packed), made.range.first_segment
-    if first < runs.length(whole) or first in join.ahead:
+    first = made.range.first_segment
+    known = {at: runs.unpack(packed) for at, packed in join.ahead.items()}
+    known[0] = runs.unpack(join.packed)
+    if any(at <= first < at + runs.length(stretch) for at, stretch in known.items()):
         return join
-    ahead = {**join.ahead, first: runs.of(s.duration_ticks for s in made.segments)}
-    while (place := runs.length(whole)) in ahead:
-        whole = runs.join(whole, ahead.pop(place))
-    return replace(join, packed=runs.pack(whole), ahead=ahead)
+    known = runs.followed(known, first, runs.of(s.duration_ticks for s in made.segments))
+    packed = {at: runs.pack(stretch) for at, stretch in known.items()}
+    return replace(join, packed=packed.pop(0), ahead=packed)
 
 
 def without_task(join: Join, made: ChunkEncoded) -> Join:
@@ -199,7 +219,7 @@ def completed(join: Join) -> tuple[Join, list[Emit]]:
         whole = total is not None and total == bits.count(rung.chunks) and not join.ahead
         if rung.failed:
             continue
-        if not rung.playable and (rung.prefix >= PLAYABLE_SEGMENTS or whole):
+        if not rung.playable and (rung.prefix.segments >= PLAYABLE_SEGMENTS or whole):
             rung = replace(rung, playable=True)
             playable = RenditionPlayable(plan.video_id, plan.epoch, spec.name)
             emits.append(Emit(RENDITIONS, playable))
@@ -244,13 +264,15 @@ def failed(join: Join, failure: EncodeFailed, recorded: Recorded[Any]) -> Result
     if group_done(join, failure.group, failure.number):
         return join, []
     join = replace(join, holders=dropped(join.holders, name))
+    if len(join.retries) >= RETRIES_MAX:
+        return give_all_up(join, "encoding_failing", failure.text)
     if failure.attempt < ATTEMPTS_MAX and not failure.permanent:
         at_ms = recorded.at_ms + backoff_ms(failure.attempt, recorded.id)
-        retry = Retry(failure.attempt + 1, at_ms, failure)
+        retry = Retry(failure.attempt + 1, at_ms, codec.encode(failure))
         return replace(join, retries={**join.retries, name: retry}), []
     letter = work_letter(recorded, "encoding", "encode", f"{failure.code}: {failure.text}")
     join, emits = give_up(join, failure.group, failure.number, failure.code, failure.text)
-    if failure.group == 0 and groups(plan_of(join)) > 1:
+    if failure.group == 0 and is_open(join, 1):
         # The other rungs may still come out, and a video with them is better than none.
         emits.append(request(join, 1, 1, failure))
     return join, [letter, *emits]
@@ -268,9 +290,26 @@ def give_up(join: Join, group: int, number: int, code: str, text: str) -> tuple[
         if spec.group != group or rungs[spec.name].failed or rungs[spec.name].completed:
             continue
         rungs[spec.name] = replace(rungs[spec.name], failed=True)
-        event = RenditionFailed(plan.video_id, plan.epoch, spec.name, number, code, text)
+        event = RenditionFailed(
+            video_id=plan.video_id,
+            epoch=plan.epoch,
+            rung=spec.name,
+            number=number,
+            code=code,
+            text=sentence(code, text),
+            summary=summary(spec, rungs[spec.name], runs.unpack(join.packed), plan.grid),
+        )
         emits.append(Emit(RENDITIONS, event))
     return replace(join, rungs=rungs), emits
+
+
+def give_all_up(join: Join, code: str, text: str) -> Result:
+    """Nothing more is made of the video; what there is without a hole is told with each rung."""
+    emits: list[Emit] = []
+    for group in range(groups(plan_of(join))):
+        join, more = give_up(join, group, -1, code, text)
+        emits += more
+    return replace(join, retries={}, holders={}), emits
 
 
 def passed(join: Join, event: DeadlinePassed) -> Result:
@@ -283,13 +322,13 @@ def passed(join: Join, event: DeadlinePassed) -> Result:
             attempts={**join.attempts, task: retry.attempt},
             since_ms=event.at_ms,
         )
-        return join, [request(join, retry.failure.group, retry.attempt, retry.failure)]
-    emits: list[Emit] = []
+        failure = codec.decode(retry.failure)
+        assert isinstance(failure, EncodeFailed)
+        if not is_open(join, failure.group):
+            return join, []
+        return join, [request(join, failure.group, retry.attempt, failure)]
     text = "Encoding made no progress for a day. Ask for a retry."
-    for group in range(groups(plan_of(join))):
-        join, more = give_up(join, group, -1, "processing_timed_out", text)
-        emits += more
-    return join, emits
+    return give_all_up(join, "processing_timed_out", text)
 
 
 def request(

@@ -16,9 +16,10 @@ from millrace.processors.publication import (
     Publication,
     Sound,
     fail,
-    forget_chunks,
+    moved,
     said,
 )
+from millrace.processors.reasons import sentence
 from millrace.processors.retries import ATTEMPTS_MAX, backoff_ms
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
@@ -34,6 +35,7 @@ from millrace.schemas.events import (
 from millrace.schemas.topics import PACKAGE_REQUESTS
 
 Result = tuple[Publication, list[Emit]]
+WRITE_AGAIN_MS = 10 * 60_000
 
 
 def sound(audio: AudioEncoded) -> Sound:
@@ -59,13 +61,20 @@ def sound(audio: AudioEncoded) -> Sound:
     return Sound(made, rendition, packed)
 
 
-def grown(state: Publication, rendition: PlaylistRendition) -> Publication:
-    """The state with what is new of a rung; the longest durations serve all rungs."""
+def grown(state: Publication, rendition: PlaylistRendition, *, whole: bool) -> Publication:
+    """The state with what is new of a rung; the longest durations serve all rungs.
+
+    Playlists show the lowest rung as it grows and the others once they are whole, so that only
+    these are news.
+    """
     segments = runs.length(rendition.runs)
     if segments > runs.length(runs.unpack(state.packed)):
         state = replace(state, packed=runs.pack(rendition.runs))
     picture = Picture(replace(rendition, runs=()), segments)
-    return replace(state, video={**state.video, rendition.name: picture}, grown=True)
+    names = [rung.name for rung in state.plan.rungs] if state.plan else []
+    news = whole or rendition.name in [name for name in names if name not in state.dropped][:1]
+    video = {**state.video, rendition.name: picture}
+    return replace(state, video=video, grown=state.grown or news)
 
 
 def package(state: Publication, at_ms: int, attempt: int = 1) -> Result:
@@ -76,9 +85,14 @@ def package(state: Publication, at_ms: int, attempt: int = 1) -> Result:
         return state, []
     left = [rung.name for rung in plan.rungs if rung.name not in state.dropped]
     final = all(name in state.summaries for name in left)
+    if plan.rungs and not left:
+        # READY is for good (OPS-1): the video ends where its lowest rung has no more.
+        left = [plan.rungs[0].name]
     if not final and not (state.grown and left and left[0] in state.playable):
         return state, []
     shown = [name for name in left if name in state.summaries or name == left[0]]
+    if not all(name in state.video for name in shown):
+        return state, []
     state = replace(
         state,
         sequence=state.sequence + 1,
@@ -144,27 +158,28 @@ def written(state: Publication, event: PlaylistsWritten, at_ms: int) -> Result:
         return state, []
     state, emits = replace(state, package=None, since_ms=at_ms), []
     if not state.announced:
-        state = replace(state, announced=True, state="READY")
+        state = replace(moved(state, "READY", at_ms), announced=True)
         key = f"videos/{state.video_id}/master.m3u8"
         emits.append(said(VideoPlayable(state.video_id, state.epoch, key)))
     if event.final:
         state = replace(state, published=True)
         emits.append(said(publication(state, event)))
-        emits += forget_chunks(state, "the video is published")
     return state, emits
 
 
 def publication(state: Publication, event: PlaylistsWritten) -> VideoPublished:
     plan = state.plan
     assert plan is not None
-    left = [rung.name for rung in plan.rungs if rung.name not in state.dropped]
+    left = [state.summaries[rung.name] for rung in plan.rungs if rung.name not in state.dropped]
+    if plan.rungs and not left:
+        left = [state.partial[plan.rungs[0].name]]
     return VideoPublished(
         video_id=state.video_id,
         epoch=state.epoch,
         hls_key=event.hls_key,
         dash_key=event.dash_key,
-        duration_ms=plan.duration_ms,
-        renditions=tuple(state.summaries[name] for name in left),
+        duration_ms=min([plan.duration_ms, *(one.duration_ms for one in left)]),
+        renditions=tuple(left),
         audio=tuple(sound.summary for sound in in_order(state)),
         dropped=state.dropped,
     )
@@ -181,9 +196,11 @@ def failed_package(state: Publication, event: PackageFailed, recorded: Recorded[
         return replace(state, package=replace(current, retry_at_ms=retry_at_ms)), []
     letter = work_letter(recorded, "publishing", "package", f"{event.code}: {event.text}")
     if state.state == "READY":
-        # Playable stays playable; the next progress or the deadline asks for another writing.
-        return replace(state, package=None), [letter]
-    state, emits = fail(state, event.code, event.text, retryable=True, at_ms=recorded.at_ms)
+        # Playable stays playable, and a writing is cheap: it is tried on, until the deadline.
+        later = replace(current, attempt=0, retry_at_ms=recorded.at_ms + WRITE_AGAIN_MS)
+        return replace(state, package=later), [letter]
+    text = sentence(event.code, event.text)
+    state, emits = fail(state, event.code, text, retryable=True, at_ms=recorded.at_ms)
     return state, [letter, *emits]
 
 

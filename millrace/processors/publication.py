@@ -68,6 +68,8 @@ class Publication:
     video: dict[str, Picture] = field(default_factory=dict)
     packed: bytes = b""
     summaries: dict[str, RenditionSummary] = field(default_factory=dict)
+    # Of rungs that were dropped: what is stored of them without a hole.
+    partial: dict[str, RenditionSummary] = field(default_factory=dict)
     playable: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     refused: tuple[str, str, bool] | None = None
@@ -88,17 +90,16 @@ def shown_state(state: Publication) -> State:
 def fail(
     state: Publication, code: str, text: str, *, retryable: bool, at_ms: int
 ) -> tuple[Publication, list[Emit]]:
-    """FAILED, and the temporary chunks go; what was encoded stays for a retry to reuse."""
-    assert may_move(state.state, "FAILED"), state.state
+    """FAILED; what was encoded stays for a retry to reuse."""
     event = VideoFailed(state.video_id, state.epoch, code, text, retryable)
-    state = replace(
-        state, state="FAILED", retryable=retryable, since_ms=at_ms, package=None, error=(code, text)
-    )
-    return state, [said(event), *forget_chunks(state, "the video failed")]
+    state = moved(state, "FAILED", at_ms)
+    return replace(state, retryable=retryable, package=None), [said(event)]
 
 
-def forget_chunks(state: Publication, reason: str) -> list[Emit]:
-    return [forget(state, reason, (f"chunks/{state.upload_id}/",))] if state.stored else []
+def moved(state: Publication, after: State, at_ms: int) -> Publication:
+    """The one place where a state changes. A move that OPS-1 does not have is a bug."""
+    assert may_move(state.state, after), f"{state.state} to {after}"
+    return replace(state, state=after, since_ms=at_ms)
 
 
 def forget(state: Publication, reason: str, prefixes: tuple[str, ...]) -> Emit:

@@ -18,7 +18,7 @@ from millrace.processors.packaging import (
     sound,
     written,
 )
-from millrace.processors.publication import Publication, fail, forget, gave_up, said
+from millrace.processors.publication import Publication, fail, forget, gave_up, moved, said
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     AudioEncoded,
@@ -85,7 +85,7 @@ def uploaded(
         case SourceStored():
             return replace(state, stored=True), []
         case UploadExpired() if state.state == "UPLOADING":
-            expired = replace(state, state="EXPIRED", since_ms=at_ms)
+            expired = moved(state, "EXPIRED", at_ms)
             return expired, [said(VideoExpired(state.video_id))]
         case UploadRefused(code=code, text=text) if state.state == "UPLOADING":
             return fail(state, code, text, retryable=False, at_ms=at_ms)
@@ -101,15 +101,19 @@ def collect(state: Publication, recorded: Recorded[Any]) -> tuple[Publication, l
         case AudioEncoded() as audio:
             return replace(state, audio={**state.audio, audio.rendition: sound(audio)}), []
         case RenditionProgressed(rendition=rendition) if rendition.name not in state.summaries:
-            return grown(state, rendition), []
+            return grown(state, rendition, whole=False), []
         case RenditionPlayable(rung=rung):
             return replace(state, playable=add(state.playable, rung)), []
         case RenditionCompleted(summary=summary, rendition=rendition):
             summaries = {**state.summaries, summary.rung: summary}
-            return replace(grown(state, rendition), summaries=summaries), []
+            return replace(grown(state, rendition, whole=True), summaries=summaries), []
         case RenditionFailed() as failure:
-            dropped = add(state.dropped, failure.rung)
-            return replace(state, dropped=dropped, error=(failure.code, failure.text)), []
+            return replace(
+                state,
+                dropped=add(state.dropped, failure.rung),
+                partial={**state.partial, failure.rung: failure.summary},
+                error=(failure.code, failure.text),
+            ), []
         case SourceRefused(code=code, text=text):
             return replace(state, refused=(code, text, False)), []
         case SourceAbandoned(code=code, text=text):
@@ -131,7 +135,7 @@ def advance(state: Publication, recorded: Recorded[Any]) -> tuple[Publication, l
     emits: list[Emit] = []
     at_ms = recorded.at_ms
     if state.state == "UPLOADING" and state.registered and state.stored:
-        state = replace(state, state="UPLOADED", since_ms=at_ms)
+        state = moved(state, "UPLOADED", at_ms)
         emits.append(said(VideoUploaded(state.video_id, state.upload_id)))
     if state.state not in ("UPLOADED", "PROCESSING", "READY"):
         return state, emits
@@ -140,7 +144,7 @@ def advance(state: Publication, recorded: Recorded[Any]) -> tuple[Publication, l
         state, more = fail(state, code, text, retryable=retryable, at_ms=at_ms)
         return state, emits + more
     if state.state == "UPLOADED" and state.plan:
-        state = replace(state, state="PROCESSING", since_ms=at_ms)
+        state = moved(state, "PROCESSING", at_ms)
         emits.append(said(VideoProcessing(state.video_id, state.epoch)))
     if state.state == "UPLOADED" or state.plan is None:
         return state, emits

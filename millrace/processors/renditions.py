@@ -18,17 +18,26 @@ FRAME_RATE_MAX = 60
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Segments that follow each other without a hole, and what they hold."""
+
+    segments: int = 0
+    frames: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RungDone:
     """What is stored of a rung.
 
-    chunks is a bitset of chunk numbers; prefix is the number of segments without a hole from the
-    first on; ahead maps the first segment of a stretch behind a hole to its length.
+    chunks is a bitset of chunk numbers; prefix are the segments without a hole from the first on;
+    ahead maps the first segment of a stretch behind a hole to it, neighbours merged, so that one
+    chunk that is late leaves one stretch.
     """
 
     chunks: bytes = b""
-    prefix: int = 0
-    ahead: dict[int, int] = field(default_factory=dict)
-    frames: int = 0
+    prefix: Stretch = Stretch()
+    ahead: dict[int, Stretch] = field(default_factory=dict)
     size_bytes: int = 0
     bandwidth_bps: int = 0
     codec: str = ""
@@ -45,7 +54,9 @@ def with_chunk(rung: RungDone, made: ChunkEncoded, grid: Grid) -> RungDone:
     """
     if rung.init_sha256 and rung.init_sha256 != made.init_sha256:
         raise ValueError(f"init segment of chunk {made.number} differs from the rung's")
-    prefix, ahead = prefix_with(rung, made)
+    size_bytes = sum(s.size_bytes for s in made.segments)
+    new = Stretch(len(made.segments), made.frames, size_bytes)
+    whole = placed({0: rung.prefix, **rung.ahead}, made.range.first_segment, new)
     peak_bps = max(
         (s.size_bytes * 8 * grid.timescale // max(s.duration_ticks, 1) for s in made.segments),
         default=0,
@@ -53,36 +64,50 @@ def with_chunk(rung: RungDone, made: ChunkEncoded, grid: Grid) -> RungDone:
     return replace(
         rung,
         chunks=bits.with_bit(rung.chunks, made.number),
-        prefix=prefix,
-        ahead=ahead,
-        frames=rung.frames + made.frames,
-        size_bytes=rung.size_bytes + sum(s.size_bytes for s in made.segments),
+        prefix=whole.pop(0),
+        ahead=whole,
+        size_bytes=rung.size_bytes + size_bytes,
         bandwidth_bps=max(rung.bandwidth_bps, peak_bps),
         codec=made.codec,
         init_sha256=made.init_sha256,
     )
 
 
-def prefix_with(rung: RungDone, made: ChunkEncoded) -> tuple[int, dict[int, int]]:
-    prefix, ahead = rung.prefix, dict(rung.ahead)
-    ahead[made.range.first_segment] = len(made.segments)
-    while prefix in ahead:
-        prefix += ahead.pop(prefix)
-    return prefix, ahead
+def placed(stretches: dict[int, Stretch], first: int, new: Stretch) -> dict[int, Stretch]:
+    """The stretches with another, merged with the one it follows and the one that follows it."""
+    found = dict(stretches)
+    before = next(
+        (at for at, one in found.items() if one.segments and at + one.segments == first), first
+    )
+    if before != first or first in found:
+        new = both(found.pop(before), new)
+    after = before + new.segments
+    if after in found:
+        new = both(new, found.pop(after))
+    return {**found, before: new}
+
+
+def both(one: Stretch, other: Stretch) -> Stretch:
+    return Stretch(
+        one.segments + other.segments,
+        one.frames + other.frames,
+        one.size_bytes + other.size_bytes,
+    )
 
 
 def summary(plan: Rung, rung: RungDone, all_runs: Runs, grid: Grid) -> RenditionSummary:
-    """The rendition as published; all_runs are the durations of the video's segments."""
+    """The rendition as far as it is whole; all_runs are the durations of the video's segments."""
+    prefix = runs.take(all_runs, rung.prefix.segments)
     return RenditionSummary(
         rung=plan.name,
         width=plan.width,
         height=plan.height,
         codec=rung.codec,
         recipe=plan.recipe,
-        segments=rung.prefix,
-        frames=rung.frames,
-        duration_ms=runs.total_ticks(all_runs) * 1000 // grid.timescale,
-        size_bytes=rung.size_bytes,
+        segments=rung.prefix.segments,
+        frames=rung.prefix.frames,
+        duration_ms=runs.total_ticks(prefix) * 1000 // grid.timescale,
+        size_bytes=rung.prefix.size_bytes,
         bandwidth_bps=rung.bandwidth_bps,
     )
 
@@ -91,7 +116,7 @@ def for_playlist(
     plan: Rung, rung: RungDone, all_runs: Runs, grid: Grid, video: VideoTrack
 ) -> PlaylistRendition:
     """What playlists say of the hole-free prefix."""
-    prefix = runs.take(all_runs, rung.prefix)
+    prefix = runs.take(all_runs, rung.prefix.segments)
     mean_bps = rung.size_bytes * 8 * grid.timescale // max(runs.total_ticks(prefix), 1)
     return PlaylistRendition(
         name=plan.name,

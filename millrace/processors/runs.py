@@ -70,3 +70,15 @@ def take(runs: Runs, segments: int) -> Runs:
         taken.append(SegmentRun(count, run.duration_ticks))
         segments -= count
     return tuple(taken)
+
+
+def followed(stretches: dict[int, Runs], first: int, new: Runs) -> dict[int, Runs]:
+    """The stretches with another, merged with the one it follows and the one that follows it."""
+    found = dict(stretches)
+    before = next((at for at, one in found.items() if at + length(one) == first), first)
+    if before in found:
+        new = join(found.pop(before), new)
+    after = before + length(new)
+    if after in found:
+        new = join(new, found.pop(after))
+    return {**found, before: new}

@@ -1,7 +1,8 @@
 """Decides what is done to an original: probe it, plan the ladder, cut it, encode its sound, poster.
 
-A failed step is tried again here, after a delay; a poster is never worth a video. It must never ask
-for the same attempt of a step twice.
+A failed step is tried again here, after a delay; a poster is never worth a video. The chunks are
+temporary, and go when nobody needs them any more. It must never ask for the same attempt of a step
+twice.
 """
 
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import Any
 from millrace.processors import ladder
 from millrace.processors.emit import Deadline, Emit, Waiting
 from millrace.processors.letters import work_letter
+from millrace.processors.reasons import sentence
 from millrace.processors.retries import ATTEMPTS_MAX, GIVE_UP_MS, backoff_ms
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
@@ -18,6 +20,7 @@ from millrace.schemas.events import (
     ChunkCut,
     CutRequested,
     DeadlinePassed,
+    DeletionRequested,
     LadderPlanned,
     PosterMade,
     PosterRequested,
@@ -31,9 +34,10 @@ from millrace.schemas.events import (
     SourceWorkStarted,
     VideoDeleted,
     VideoFailed,
+    VideoPublished,
     VideoRetried,
 )
-from millrace.schemas.topics import IMAGE_REQUESTS, SOURCE_REQUESTS, SOURCES
+from millrace.schemas.topics import DELETION_REQUESTS, IMAGE_REQUESTS, SOURCE_REQUESTS, SOURCES
 
 Result = tuple["Source | None", list[Emit]]
 POLICY = ladder.LadderPolicy()
@@ -57,36 +61,77 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An original and the steps over it that are not done; a step that is done is not there."""
+    """An original and the steps over it that are not done; a step that is done is not there.
 
-    stored: SourceStored
+    stored is None where a video ended before its original was read here; encoded is true when the
+    video is published, so that its chunks are kept for the poster alone.
+    """
+
+    stored: SourceStored | None = None
     epoch: int = 1
     steps: dict[str, Step] = field(default_factory=dict)
     plan: LadderPlanned | None = None
     first_chunk: ChunkCut | None = None
+    encoded: bool = False
     stopped: bool = False
+    deleted: bool = False
 
 
 def apply(state: Source | None, recorded: Recorded[Any]) -> Result:
     event = recorded.event
     if isinstance(event, SourceStored):
-        return (state, []) if state else begin(Source(event), recorded.at_ms)
-    if state is None:
-        return None, []
+        return stored_source(state, event, recorded.at_ms)
+    if isinstance(event, VideoDeleted | VideoFailed):
+        return ended(state or Source(), event)
+    if state is None or state.stored is None:
+        return state, []
     if isinstance(event, VideoRetried):
-        if event.epoch <= state.epoch:
+        if event.epoch <= state.epoch or state.deleted:
             return state, []
         return begin(Source(state.stored, event.epoch), recorded.at_ms)
-    if isinstance(event, VideoDeleted) or (
-        isinstance(event, VideoFailed) and event.epoch == state.epoch
-    ):
-        return replace(state, steps={}, stopped=True), []
     if isinstance(event, DeadlinePassed):
         return passed(state, event)
     # Facts of an upload or of another epoch are nothing to the steps in hand.
     if state.stopped or getattr(event, "epoch", None) != state.epoch:
         return state, []
     return progress(state, recorded)
+
+
+def stored_source(state: Source | None, event: SourceStored, at_ms: int) -> Result:
+    """The first word of an original begins its way, unless the video ended before."""
+    if state is None:
+        return begin(Source(event), at_ms)
+    return (state, []) if state.stored else (replace(state, stored=event), [])
+
+
+def ended(state: Source, event: VideoDeleted | VideoFailed) -> Result:
+    """Nothing is asked for any more, and the chunks go; a deleted video's are publishing's."""
+    if isinstance(event, VideoDeleted):
+        return replace(state, steps={}, stopped=True, deleted=True), []
+    if event.epoch != state.epoch:
+        return state, []
+    stopped = replace(state, steps={}, stopped=True)
+    return stopped, forget_chunks(stopped, "the video failed") if state.stored else []
+
+
+def forget_chunks(state: Source, reason: str) -> list[Emit]:
+    """Of this epoch alone: a retry cuts again, and its chunks must not go with these."""
+    stored = state.stored
+    assert stored is not None
+    event = DeletionRequested(
+        video_id=stored.video_id,
+        reason=reason,
+        prefixes=(f"chunks/{stored.upload_id}/{state.epoch}/",),
+        multipart_key=None,
+        multipart_id=None,
+    )
+    return [Emit(DELETION_REQUESTS, event)]
+
+
+def without_poster(state: Source) -> Result:
+    """The poster is there or given up; the chunks of a published video go with it."""
+    state = done(state, "poster")
+    return state, forget_chunks(state, "the video is published") if state.encoded else []
 
 
 def progress(state: Source, recorded: Recorded[Any]) -> Result:
@@ -102,7 +147,10 @@ def progress(state: Source, recorded: Recorded[Any]) -> Result:
         case AudioEncoded():
             return done(state, "audio"), []
         case PosterMade():
-            return done(state, "poster"), []
+            return without_poster(state)
+        case VideoPublished():
+            state = replace(state, encoded=True)
+            return (state, []) if "poster" in state.steps else without_poster(state)
         case SourceWorkStarted(step=step, attempt=attempt, worker=worker):
             return held(state, step, attempt, worker), []
         case SourceStepFailed() as failed:
@@ -118,6 +166,11 @@ def begin(state: Source, at_ms: int) -> Result:
 def start(state: Source, step: str, at_ms: int, attempt: int = 1) -> Result:
     steps = {**state.steps, step: Step(attempt, at_ms)}
     return replace(state, steps=steps), [request(state, step, attempt)]
+
+
+def stored_of(state: Source) -> SourceStored:
+    assert state.stored is not None
+    return state.stored
 
 
 def done(state: Source, step: str) -> Source:
@@ -145,7 +198,7 @@ def planned(state: Source, probed: SourceProbed, at_ms: int) -> Result:
 
 def planned_event(state: Source, probed: SourceProbed) -> LadderPlanned:
     made = ladder.plan(probed.video, probed.audio, probed.sha256, probed.toolchain, POLICY)
-    stored = state.stored
+    stored = stored_of(state)
     return LadderPlanned(
         video_id=stored.video_id,
         upload_id=stored.upload_id,
@@ -177,13 +230,15 @@ def failed_step(state: Source, failed: SourceStepFailed, recorded: Recorded[Any]
         return replace(state, steps=steps), []
     letter = work_letter(recorded, "sources", failed.step, f"{failed.code}: {failed.text}")
     if failed.step == "poster":
-        return done(state, "poster"), [letter]
-    after, emits = abandon(state, failed.step, failed.code, failed.text)
+        after, emits = without_poster(state)
+    else:
+        text = sentence(failed.code, failed.text)
+        after, emits = abandon(state, failed.step, failed.code, text)
     return after, [letter, *emits]
 
 
 def abandon(state: Source, step: str, code: str, text: str) -> Result:
-    stored = state.stored
+    stored = stored_of(state)
     gone = SourceAbandoned(stored.video_id, stored.upload_id, state.epoch, step, code, text)
     return replace(state, steps={}, stopped=True), [Emit(SOURCES, gone)]
 
@@ -195,7 +250,7 @@ def passed(state: Source, event: DeadlinePassed) -> Result:
     if name == "retry":
         return start(state, step_name, event.at_ms, step.attempt + 1)
     if step_name == "poster":
-        return done(state, "poster"), []
+        return without_poster(state)
     text = "Processing was not finished within a day. Ask for a retry."
     return abandon(state, step_name, "processing_timed_out", text)
 
@@ -221,7 +276,7 @@ def waiting(state: Source) -> Waiting | None:
     retried = [name for name in names if state.steps[name].retry_at_ms is not None]
     after = "; ".join(NEXT[name] for name in names)
     return Waiting(
-        video_id=state.stored.video_id,
+        video_id=stored_of(state).video_id,
         waits_for=" and ".join(names),
         since_ms=min(step.since_ms for step in state.steps.values()),
         holder=", ".join(holders),
@@ -231,7 +286,7 @@ def waiting(state: Source) -> Waiting | None:
 
 def request(state: Source, step: str, attempt: int) -> Emit:
     """The request for a step; what it says follows from the state alone."""
-    stored, plan, epoch = state.stored, state.plan, state.epoch
+    stored, plan, epoch = stored_of(state), state.plan, state.epoch
     if step == "probe":
         event = ProbeRequested(
             video_id=stored.video_id,

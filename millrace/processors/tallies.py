@@ -33,6 +33,8 @@ class Tally:
     rejected: int = 0
     late: int = 0
     dirty_ms: int | None = None
+    # When the last flush was due; the next one is due later, so that no two are the same timer.
+    flushed_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ def tally(state: Tally | None, recorded: Recorded[Any]) -> tuple[Tally | None, l
     event = recorded.event
     if isinstance(event, DeadlinePassed):
         assert state is not None
-        return replace(state, dirty_ms=None), [Emit(VIEW_SHARDS, shard_counted(state))]
+        flushed = replace(state, dirty_ms=None, flushed_ms=event.at_ms)
+        return flushed, [Emit(VIEW_SHARDS, shard_counted(state))]
     state = state or Tally(event.video_id, event.hour_ms, event.shard)
     match event:
         case ViewCounted():
@@ -55,7 +58,9 @@ def tally(state: Tally | None, recorded: Recorded[Any]) -> tuple[Tally | None, l
             state = replace(state, rejected=state.rejected + 1)
         case LateView():
             state = replace(state, late=state.late + 1)
-    dirty_ms = recorded.at_ms if state.dirty_ms is None else state.dirty_ms
+    dirty_ms = state.dirty_ms
+    if dirty_ms is None:
+        dirty_ms = max(recorded.at_ms, state.flushed_ms)
     return replace(state, dirty_ms=dirty_ms), []
 
 

@@ -34,6 +34,10 @@ SHARDS = 8
 # reports every 5 s. With the sessions remembered a viewer, 12 x 400 x 9 bytes of state.
 EVENTS_MAX = 400
 SESSIONS_MAX = 12
+FORGOTTEN_MAX = 256
+# A session may be reported seven days late (the gateway's bound on client clocks); a window after
+# that, no session can come near it.
+REMEMBERED_MS = 7 * 24 * 3_600_000 + WINDOW_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """One viewer of one video: the sessions of the last day and when one was last counted."""
+    """One viewer of one video: the sessions of the last day, and when sessions were counted."""
 
     video_id: str
     viewer_id: str
     sessions: dict[str, Session] = field(default_factory=dict)
-    counted_ms: int | None = None
+    # Starts of the counted sessions that another one may still come within a window of.
+    counted: tuple[int, ...] = ()
+    # Digests of sessions that were decided and forgotten for room: their later events are late.
+    forgotten: tuple[int, ...] = ()
 
 
 def explode(recorded: Recorded[PlaybackReported]) -> Iterable[tuple[bytes, ClientEvent]]:
@@ -85,6 +92,8 @@ def digest(event_id: str) -> int:
 def played(state: Viewer, event: ClientEvent, at_ms: int) -> Result:
     start_ms = min(event.client_at_ms, at_ms)
     session = state.sessions.get(event.session_id) or Session(event.session_id, start_ms, at_ms)
+    if digest(event.session_id) in state.forgotten:
+        return state, [Emit(VIEWS, late(state, session, event))]
     seen = digest(event.event_id)
     if seen in session.seen:
         return state, []
@@ -101,7 +110,8 @@ def played(state: Viewer, event: ClientEvent, at_ms: int) -> Result:
     if session.decision or not enough(session) or repeated(state, session):
         return with_session(state, session), emits
     session = replace(session, decision="counted")
-    state = replace(with_session(state, session), counted_ms=session.start_ms)
+    state = with_session(state, session)
+    state = replace(state, counted=(*state.counted, session.start_ms))
     return state, [*emits, Emit(VIEWS, counted(state, session))]
 
 
@@ -112,7 +122,8 @@ def with_room(state: Viewer, session: Session) -> tuple[Viewer, list[Emit]]:
     oldest = min(state.sessions.values(), key=lambda one: (one.last_ms, one.session_id))
     _, emits = ended(state, oldest)
     sessions = {name: one for name, one in state.sessions.items() if one is not oldest}
-    return replace(state, sessions=sessions), emits
+    forgotten = (*state.forgotten, digest(oldest.session_id))[-FORGOTTEN_MAX:]
+    return replace(state, sessions=sessions, forgotten=forgotten), emits
 
 
 def ended(state: Viewer, session: Session) -> tuple[Session, list[Emit]]:
@@ -130,8 +141,8 @@ def enough(session: Session) -> bool:
 
 
 def repeated(state: Viewer, session: Session) -> bool:
-    """True within 24 hours of the viewer's last counted session, to either side."""
-    return state.counted_ms is not None and abs(session.start_ms - state.counted_ms) < WINDOW_MS
+    """True within 24 hours of a counted session of the viewer, to either side."""
+    return any(abs(session.start_ms - start_ms) < WINDOW_MS for start_ms in state.counted)
 
 
 def with_session(state: Viewer, session: Session) -> Viewer:
@@ -149,17 +160,18 @@ def passed(state: Viewer, now_ms: int) -> Result:
             session, decided = ended(state, session)
             emits += decided
         sessions[name] = session
-    if not sessions:
+    counted = tuple(start_ms for start_ms in state.counted if start_ms + REMEMBERED_MS > now_ms)
+    if not sessions and not counted:
         return None, emits
-    return replace(state, sessions=sessions), emits
+    return replace(state, sessions=sessions, counted=counted), emits
 
 
 def deadline(state: Viewer) -> Deadline | None:
-    at_ms = min(
+    ends = [
         session.last_ms + (WINDOW_MS if session.over else SESSION_IDLE_MS)
         for session in state.sessions.values()
-    )
-    return Deadline("silence", at_ms)
+    ]
+    return Deadline("silence", min([*ends, *(start + REMEMBERED_MS for start in state.counted)]))
 
 
 def hour_of(session: Session) -> int:

@@ -2144,6 +2144,8 @@ class RenditionFailed(Event):
     code: str
     # What happened.
     text: str
+    # What is stored of it without a hole.
+    summary: RenditionSummary
 
     def as_record(self) -> dict[str, Any]:
         return {
@@ -2153,6 +2155,7 @@ class RenditionFailed(Event):
             "number": self.number,
             "code": self.code,
             "text": self.text,
+            "summary": self.summary.as_record(),
         }
 
     @classmethod
@@ -2164,6 +2167,7 @@ class RenditionFailed(Event):
             number=record["number"],
             code=record["code"],
             text=record["text"],
+            summary=RenditionSummary.from_record(record["summary"]),
         )
 
 
@@ -3030,8 +3034,6 @@ class VideoDocument(Event):
     published_at_ms: int
     # True where it is public and READY.
     listed: bool
-    # The same before this version, so that a moved row can be removed.
-    was_listed: bool
     # Last record of each input that this version reflects.
     positions: tuple[Position, ...]
 
@@ -3068,7 +3070,6 @@ class VideoDocument(Event):
             "playable_at_ms": self.playable_at_ms,
             "published_at_ms": self.published_at_ms,
             "listed": self.listed,
-            "was_listed": self.was_listed,
             "positions": [item.as_record() for item in self.positions],
         }
 
@@ -3106,7 +3107,6 @@ class VideoDocument(Event):
             playable_at_ms=record["playable_at_ms"],
             published_at_ms=record["published_at_ms"],
             listed=record["listed"],
-            was_listed=record["was_listed"],
             positions=tuple(Position.from_record(item) for item in record["positions"]),
         )
 

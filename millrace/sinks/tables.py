@@ -82,7 +82,7 @@ VIEW_HOURS = Table(
 WAITING = Table(
     "waiting",
     _columns("video_id"),
-    _columns("topology step"),
+    _columns("topology step state_key"),
     _columns("waits_for since_ms:int holder next deadline_name deadline_at_ms:int"),
 )
 # What could nobody process? The bucket is always `all`.

@@ -22,6 +22,13 @@ Media = tuple[SegmentMade, Path]
 
 
 def still_wanted(recorded: Recorded[Event], ports: WorkPorts) -> bool:
+    """False for the work of a video that is complete, and where not_ended is."""
+    row = ports.tables.get(tables.VIDEOS, (recorded.event.video_id,))  # type: ignore[attr-defined]
+    complete = row is not None and row.values["document"]["complete"]
+    return not complete and not_ended(recorded, ports)
+
+
+def not_ended(recorded: Recorded[Event], ports: WorkPorts) -> bool:
     """False for the work of a video that ended, or that a retry has begun anew.
 
     The row may be older than the request: an end of an earlier epoch says nothing about this one.

@@ -59,9 +59,8 @@ def creator_videos(recorded: Recorded[VideoDocument]) -> list[Row]:
 
 
 def public_videos(recorded: Recorded[VideoDocument]) -> list[Row]:
+    """Every document writes its row, listed or not: compaction keeps the last document alone."""
     document = recorded.event
-    if not (document.listed or document.was_listed):
-        return []
     values = {
         "bucket": "public",
         "created_at_ms": document.created_at_ms,
@@ -206,9 +205,15 @@ def view_hours(recorded: Recorded[VideoHourCounted]) -> list[Row]:
 
 
 def waiting(recorded: Recorded[StepWaiting | None]) -> list[Row]:
-    """The key is `topology/step/video`; its tombstone ends the wait."""
-    topology, step, video_id = recorded.key.decode().split("/", 2)
-    values: dict[str, Any] = {"video_id": video_id, "topology": topology, "step": step}
+    """The key is `topology/step/key`; a fold's key begins with the video. A tombstone ends it."""
+    topology, step, key = recorded.key.decode().split("/", 2)
+    video_id = key.partition("/")[0]
+    values: dict[str, Any] = {
+        "video_id": video_id,
+        "topology": topology,
+        "step": step,
+        "state_key": key,
+    }
     event = recorded.event
     if event is None:
         return [row(recorded, values, deleted=True)]

@@ -30,6 +30,7 @@ from millrace.schemas.events import (
 )
 from millrace.schemas.topics import (
     DEAD_LETTERS,
+    DELETION_REQUESTS,
     IMAGE_REQUESTS,
     PUBLICATIONS,
     SOURCE_REQUESTS,
@@ -114,11 +115,13 @@ def do_cut(recorded: Recorded[CutRequested], ports: WorkPorts) -> Iterator[Emit]
     path = ports.scratch / "source"
     ports.objects.download(request.object_key, path)
     grid = request.grid
-    prefix = f"chunks/{request.upload_id}/{grid.segment_ms}x{grid.chunk_segments}"
+    prefix = f"chunks/{request.upload_id}/{request.epoch}/{grid.segment_ms}x{grid.chunk_segments}"
     chunks = segments = frames = 0
     out_dir = ports.scratch / "chunks"
     out_dir.mkdir()
     for made in cut(path, request.video, grid, out_dir):
+        if not outputs.still_wanted(recorded, ports):
+            return
         digest = outputs.digest_of(made.path)
         key = f"{prefix}/{made.range.number}"
         outputs.put_once(ports.objects, key, made.path)
@@ -228,7 +231,7 @@ SOURCES_TOPOLOGY = Topology(
             name="sources",
             version=1,
             reads=(UPLOADS, SOURCES, THUMBNAILS, PUBLICATIONS),
-            writes=(SOURCE_REQUESTS, SOURCES, IMAGE_REQUESTS, DEAD_LETTERS),
+            writes=(SOURCE_REQUESTS, SOURCES, IMAGE_REQUESTS, DELETION_REQUESTS, DEAD_LETTERS),
             state=sources.Source,
             apply=sources.apply,
             deadline=sources.deadline,
@@ -271,7 +274,7 @@ SOURCES_TOPOLOGY = Topology(
             writes=(SOURCES, THUMBNAILS),
             do=do_poster,
             failed=partial(failed, "poster"),
-            still_wanted=outputs.still_wanted,
+            still_wanted=outputs.not_ended,
             timeout_s=60.0,
         ),
         Project("step-rows", SOURCES, tables.STEPS, rows.steps),

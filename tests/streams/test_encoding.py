@@ -145,7 +145,7 @@ def test_results_of_another_epoch_are_not_joined() -> None:
     world.driver.settle()
     state = world.driver.state("encoding", "encoding", VIDEO.encode())
     assert state is not None
-    assert state.rungs["240p"].prefix == 0
+    assert state.rungs["240p"].prefix.segments == 0
 
 
 def test_the_state_of_a_four_hour_video_stays_small() -> None:
@@ -169,3 +169,89 @@ def test_results_that_come_after_a_deletion_are_deleted_too() -> None:
     world.driver.settle()
     (late,) = world.said(t.DELETION_REQUESTS)[before:]
     assert late.prefixes == (f"videos/{VIDEO}/",)
+
+
+def test_a_ready_video_whose_source_breaks_off_ends_where_its_lowest_rung_does() -> None:
+    def first_two(recorded: Recorded[Any], ports: WorkPorts) -> Iterator[Emit]:
+        if recorded.event.range.number > 2:
+            raise MediaFailed("chunk_unreadable", "no frame in it")
+        yield from fakes.encode(recorded, ports)
+
+    world = World(encode=first_two)
+    world.upload(seconds=40)
+    assert world.document()["state"] == "READY"
+    world.driver.advance(60_000)
+    document = world.document()
+    assert (document["state"], document["complete"]) == ("READY", True)
+    (left,) = document["renditions"]
+    assert (left["rung"], left["segments"], left["frames"]) == ("240p", 3, 450)
+    assert document["dropped"] == ["240p", "360p", "480p", "720p"]
+    assert world.said(t.PACKAGE_REQUESTS)[-1].video
+    assert world.waits() == {}
+
+
+def test_a_cut_that_is_given_up_after_ready_leaves_what_was_cut() -> None:
+    def breaks_off(recorded: Recorded[Any], ports: WorkPorts) -> Iterator[Emit]:
+        for number, emit in enumerate(fakes.cut(recorded, ports)):
+            if number == 3:
+                raise MediaFailed("cut_failed", "FFmpegError at cut.py:1")
+            yield emit
+
+    world = World(cut=breaks_off)
+    world.upload(seconds=40)
+    world.driver.advance(60_000)
+    document = world.document()
+    assert (document["state"], document["complete"]) == ("READY", True)
+    assert document["renditions"][0]["segments"] == 3
+    assert world.waits() == {}
+
+
+def test_what_a_creator_is_told_is_a_sentence_and_no_trace() -> None:
+    def bug(recorded: Recorded[Any], ports: WorkPorts) -> Iterator[Emit]:
+        raise KeyError("at_ms")
+        yield
+
+    world = World(encode=bug)
+    world.upload()
+    world.driver.advance(60_000)
+    document = world.document()
+    assert (document["state"], document["error_code"]) == ("FAILED", "bug")
+    assert "KeyError" not in document["error_text"]
+    assert "retry" in document["error_text"]
+    assert "KeyError" in world.said(t.DEAD_LETTERS)[0].reason
+
+
+def test_a_video_of_twelve_hours_whose_first_chunk_is_last_stays_under_its_bound() -> None:
+    def held_back(recorded: Recorded[Any], ports: WorkPorts) -> Iterator[Emit]:
+        if recorded.event.range.number == 0 and recorded.event.attempt == 1:
+            raise MediaFailed("chunk_unreadable", "not yet")
+        yield from fakes.encode(recorded, ports)
+
+    world = World(encode=held_back)
+    world.upload(seconds=12 * 3_600)
+    assert not world.said(t.DEAD_LETTERS)
+    world.driver.advance(60_000)
+    assert world.document()["complete"]
+
+
+def test_a_video_that_fails_everywhere_is_given_up_before_its_state_is_too_large() -> None:
+    def never(recorded: Recorded[Any], ports: WorkPorts) -> Iterator[Emit]:
+        raise MediaFailed("encode_failed", "no room")
+        yield
+
+    world = World(encode=never)
+    world.upload(seconds=6 * 3_600)
+    document = world.document()
+    assert (document["state"], document["error_code"]) == ("FAILED", "encoding_failing")
+    assert not [letter for letter in world.said(t.DEAD_LETTERS) if letter.kind == "parked"]
+
+
+def test_chunks_that_are_cut_after_a_cancel_are_deleted_too() -> None:
+    world = World(encode=refusing(0, 0, times=99))
+    world.upload()
+    (chunk, *_) = world.said(t.SOURCES, e.ChunkCut)
+    world.ask(e.CancelRequested(VIDEO, "user"))
+    before = len(world.said(t.DELETION_REQUESTS))
+    world.driver.pipe(t.SOURCES, replace(chunk, range=replace(chunk.range, number=99)))
+    world.driver.settle()
+    assert len(world.said(t.DELETION_REQUESTS)) == before + 1

@@ -70,7 +70,7 @@ def test_chunks_are_removed_once_the_video_is_published() -> None:
     world = World()
     started = world.upload()
     (gone,) = world.said(t.DELETION_REQUESTS)
-    assert gone.prefixes == (f"chunks/{started.upload_id}/",)
+    assert gone.prefixes == (f"chunks/{started.upload_id}/1/",)
 
 
 def test_packaging_that_fails_three_times_fails_the_video_and_a_retry_mends_it() -> None:

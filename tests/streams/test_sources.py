@@ -97,3 +97,14 @@ def test_a_failure_reported_twice_is_one_retry() -> None:
     world.driver.pipe(t.SOURCES, failure)
     world.driver.advance(60_000)
     assert len(world.said(t.SOURCE_REQUESTS, e.CutRequested)) == 2
+
+
+def test_a_video_that_ended_before_its_original_was_read_is_not_worked_on() -> None:
+    world = World()
+    started = world.announce()
+    world.driver.pipe(t.COMMANDS, e.DeleteRequested(VIDEO, "user"))
+    world.finish(started)
+    world.driver.settle()
+    assert world.document()["state"] == "DELETED"
+    assert world.waits() == {}
+    assert not world.said(t.SOURCE_REQUESTS, e.CutRequested)

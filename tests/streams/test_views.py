@@ -122,7 +122,7 @@ def test_the_database_sees_one_write_a_flush_and_not_one_a_view() -> None:
 def test_a_viewer_is_forgotten_when_the_window_is_over() -> None:
     world = World()
     play(world, make_client_event(world, watched_ms=40_000))
-    world.driver.advance(2 * DAY_MS)
+    world.driver.advance(9 * DAY_MS)
     assert world.driver.state("views", "views", f"{VIDEO}/viewer".encode()) is None
 
 
@@ -148,3 +148,30 @@ def test_a_viewer_with_endless_sessions_is_decided_and_stays_small() -> None:
     world.driver.advance(2 * DAY_MS)
     assert len(world.said(t.VIEWS, e.ViewRejected)) == 3 * views.SESSIONS_MAX
     assert not world.said(t.DEAD_LETTERS)
+
+
+def test_late_reports_of_other_days_do_not_reopen_the_window_of_this_one() -> None:
+    world = World()
+    now_ms = world.driver.clock.now_ms
+    for number, start_ms in enumerate([0, -25 * 3_600_000, 0, -25 * 3_600_000, 0]):
+        event = make_client_event(
+            world,
+            event_id=str(number),
+            session_id=str(number),
+            client_at_ms=now_ms + start_ms,
+            watched_ms=40_000,
+        )
+        play(world, event)
+    assert len(world.said(t.VIEWS, e.ViewCounted)) == 2
+
+
+def test_a_session_forgotten_for_room_is_not_decided_twice() -> None:
+    world = World()
+    for number in range(views.SESSIONS_MAX + 1):
+        play(world, make_client_event(world, session_id=f"{number}", watched_ms=1_000))
+        world.driver.advance(1_000)
+    play(world, make_client_event(world, event_id="2", session_id="0", watched_ms=40_000))
+    world.driver.advance(DAY_MS)
+    decided = [one.session_id for one in world.said(t.VIEWS, e.ViewCounted, e.ViewRejected)]
+    assert len(decided) == len(set(decided)) == views.SESSIONS_MAX + 1
+    assert len(world.said(t.VIEWS, e.LateView)) == 1
