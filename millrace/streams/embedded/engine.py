@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
@@ -205,9 +206,15 @@ class Engine:
             submission.durable()
         self._tell(tx)
         self._dispatch()
-        if core.compactor.is_due:
-            core.compactor.run()
+        self._compact()
         return True
+
+    def _compact(self) -> None:
+        """Lets old records of compacted topics go; a disk that is full now is tried again later."""
+        compactor = self.core.compactor
+        if compactor.is_due:
+            with suppress(StoreBusy):
+                compactor.run()
 
     def _tell(self, tx: Transaction) -> None:
         if not tx.records:

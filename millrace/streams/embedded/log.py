@@ -34,18 +34,24 @@ class Mailbox:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._calls: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
 
     def put(self, call: Callable[[], None]) -> None:
         """Any thread. A loop that is closed hears nothing more."""
-        self._calls.append(call)
-        if len(self._calls) == 1 and not self._loop.is_closed():
+        with self._lock:
+            self._calls.append(call)
+            asleep = len(self._calls) == 1
+        if asleep and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
         while self._calls:
-            # Left in place until it is done: whoever adds behind it need not wake the loop.
-            self._calls[0]()
-            self._calls.popleft()
+            try:
+                # Left in place until it is done: whoever adds behind it need not wake the loop.
+                self._calls[0]()
+            finally:
+                with self._lock:
+                    self._calls.popleft()
 
 
 class Follower:
@@ -94,6 +100,8 @@ class EmbeddedLog:
         self._submit = submit
         self._mailboxes: dict[asyncio.AbstractEventLoop, Mailbox] = {}
         self._followers: WeakSet[Follower] = WeakSet()
+        # Followers come from the event loop and are fed by the engine's thread.
+        self._following = threading.Lock()
 
     async def append(
         self,
@@ -151,12 +159,15 @@ class EmbeddedLog:
         if unknown:
             raise KeyError(", ".join(sorted(unknown)))
         follower = Follower(topics, self._mailbox(asyncio.get_running_loop()))
-        self._followers.add(follower)
+        with self._following:
+            self._followers.add(follower)
         return follower
 
     def committed(self, records: Sequence[Record]) -> None:
         """Feeds the followers; the engine's thread calls it after each commit."""
-        for follower in list(self._followers):
+        with self._following:
+            followers = list(self._followers)
+        for follower in followers:
             wanted = [r for r in records if r.partition.topic.name in follower.topics]
             found = readable(wanted)
             if found:

@@ -1,6 +1,7 @@
 """The running engine: acknowledgements, followers, restarts, one engine a directory."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.engine import Engine
 from millrace.streams.embedded.lock import DirectoryLocked
 from millrace.streams.embedded.log import FOLLOWER_RECORDS_MAX
+from millrace.streams.embedded.store import FILE_NAME
 from tests.streams.embedded.hands import bare_ports
 from tests.streams.embedded.mill import (
     BATCHES,
@@ -206,6 +208,36 @@ async def test_a_full_disk_is_said_and_the_engine_goes_on_when_there_is_space(
         await until(lambda: shown(tables) == 2)
         assert len(await all_of(engine, SACKS.name)) == len(acknowledged) + 1
         assert await all_of(engine, DEAD_LETTERS.name) == []
+
+
+async def test_a_database_that_another_process_holds_is_busy_and_then_goes_on(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path) as (engine, tables):
+        holder = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy, match="another process"):
+            await engine.log.append(SACKS.name, make_sack("rye", 0))
+        holder.execute("ROLLBACK")
+        holder.close()
+        await engine.log.append(SACKS.name, make_sack("rye", 1))
+        await until(lambda: shown(tables) == 1)
+
+
+async def test_followers_may_come_and_go_while_records_are_appended(tmp_path: Path) -> None:
+    with running(tmp_path) as (engine, _):
+
+        async def look_in() -> None:
+            for _ in range(200):
+                engine.log.follow([SACKS.name])
+                await asyncio.sleep(0)
+
+        async def bring(name: str) -> None:
+            for number in range(50):
+                await engine.log.append(SACKS.name, make_sack(name, number))
+
+        await asyncio.gather(look_in(), *(bring(f"b{n}") for n in range(8)))
+        assert engine.failure is None
 
 
 async def test_appends_to_an_engine_that_closes_are_answered(tmp_path: Path) -> None:
