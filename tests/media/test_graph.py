@@ -112,14 +112,19 @@ def test_colours_become_bt709_of_limited_range_whatever_the_source_says(
     assert said == (1, 1, 1, 1)
 
 
-# Luminance in nits, its PQ code in 10 bits of limited range, and the luma it is shown with.
+# Luminance in nits, its code in 10 bits of limited range, and the luma it is shown with. HLG's
+# codes are those of a display of 1000 nits (ITU-R BT.2100), where 203 nits are 75 % of the signal.
 PQ = [(1, 195, 34), (100, 509, 126), (203, 573, 149), (1000, 723, 194), (4000, 855, 221)]
+HLG = [(1, 149, 36), (100, 616, 138), (203, 721, 165), (500, 847, 202), (1000, 940, 235)]
 
 
-def test_high_dynamic_range_is_mapped_and_not_clipped(tmp_path: Path) -> None:
-    def patches(width: int, height: int) -> bytes:
-        each = width // 2 // len(PQ) + 1
-        row = b"".join(code.to_bytes(2, "little") * each for _, code, _ in PQ)
+@pytest.mark.parametrize(("transfer", "patches"), [("smpte2084", PQ), ("arib-std-b67", HLG)])
+def test_high_dynamic_range_is_mapped_and_not_clipped(
+    transfer: str, patches: list[tuple[int, int, int]], tmp_path: Path
+) -> None:
+    def painted(width: int, height: int) -> bytes:
+        each = width // 2 // len(patches) + 1
+        row = b"".join(code.to_bytes(2, "little") * each for _, code, _ in patches)
         return row[:width] * height
 
     def neutral(width: int, height: int) -> bytes:
@@ -129,13 +134,14 @@ def test_high_dynamic_range_is_mapped_and_not_clipped(tmp_path: Path) -> None:
     track = make_track(
         pixel_format=pixels,
         color_primaries="bt2020",
-        color_transfer="smpte2084",
+        color_transfer=transfer,
         color_matrix="bt2020nc",
     )
-    picture = make_picture((patches, neutral, neutral), pixel_format=pixels)
+    picture = make_picture((painted, neutral, neutral), pixel_format=pixels)
     shown = encode_one(tmp_path, [picture] * 3, track, make_rung(crf=10.0))
-    seen = [middle(shown[0], ((n + 0.5) / len(PQ), 0.5))[0] for n in range(len(PQ))]
-    assert seen == pytest.approx([luma for _, _, luma in PQ], abs=3)
+    count = len(patches)
+    seen = [middle(shown[0], ((n + 0.5) / count, 0.5))[0] for n in range(count)]
+    assert seen == pytest.approx([luma for _, _, luma in patches], abs=3)
 
 
 def test_interlaced_pictures_lose_their_combs_and_none_is_lost(tmp_path: Path) -> None:

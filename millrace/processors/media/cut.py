@@ -194,11 +194,7 @@ class _Cutter:
         number = chunk_of(self._track, self._grid, first_pts)
         border = chunk_start_pts(self._track, self._grid, number + 1)
         path = self._out_dir / f"{number}.{CONTAINER}"
-        output = av.open(str(path), "w", format=CONTAINER, options={"fflags": "+bitexact"})
-        template = self._container.streams[self._track.stream_index]
-        assert isinstance(template, VideoStream)
-        stream = output.add_stream_from_template(template)
-        stream.time_base = self._time_base
+        output, stream = self._output(number, path)
         self._open = chunk = _Chunk(
             number=number,
             path=path,
@@ -216,6 +212,17 @@ class _Cutter:
             self._hold(copied, chunk)
             self._write(chunk, copied)
         return chunk
+
+    def _output(self, number: int, path: Path) -> tuple[OutputContainer, VideoStream]:
+        template = self._container.streams[self._track.stream_index]
+        assert isinstance(template, VideoStream)
+        try:
+            output = av.open(str(path), "w", format=CONTAINER, options={"fflags": "+bitexact"})
+            stream = output.add_stream_from_template(template)
+        except Exception as error:
+            raise MediaFailed("cut_failed", f"Chunk {number}: {error}") from error
+        stream.time_base = self._time_base
+        return output, stream
 
     def _write(self, chunk: _Chunk, copied: _Copied) -> None:
         assert self._shift is not None
