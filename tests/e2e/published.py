@@ -86,15 +86,23 @@ def dash_addresses(dash_url: str) -> set[str]:
     return found
 
 
-def digests(answer: Answer) -> dict[str, str]:
-    """SHA-256 of everything a player can reach, by its path below the video's own folder.
+def content(answer: Answer) -> dict[str, object]:
+    """What a player can reach: by path below the video's folder, and by rung what it shows.
 
-    answer is what `upload --json` said.
+    answer is what `upload --json` said. Sound is compared by its bytes. Pictures by the numbers
+    burnt into them and by the paths of their segments, which name the recipe: two encodes of a
+    chunk by two warm workers differ, rarely, by one level in some pixels.
     """
-    hls_url, dash_url = answer.json["hls_url"], answer.json["dash_url"]
-    master = m3u8.loads(fetched(hls_url).decode())
-    lists = [one.uri for one in master.playlists] + [one.uri for one in master.media]
-    addresses = {hls_url, dash_url} | dash_addresses(dash_url)
-    addresses |= {urljoin(hls_url, uri) for uri in lists}
-    folder = f"/videos/{answer.json['video_id']}/"
-    return {url.split(folder)[1]: sha256(fetched(url)).hexdigest() for url in addresses}
+    hls_url, folder = answer.json["hls_url"], f"/videos/{answer.json['video_id']}/"
+    found: dict[str, object] = {}
+    addresses: set[str] = set()
+    for size, shown in variants(hls_url).items():
+        found |= {url.split(folder)[1]: "segment" for url in shown.addresses}
+        found[f"{size} ended {shown.ended}"] = shown.numbers()
+        addresses |= set(shown.addresses)
+    for heard in sounds(hls_url):
+        for url in heard.addresses:
+            found[url.split(folder)[1]] = sha256(fetched(url)).hexdigest()
+        addresses |= set(heard.addresses)
+    assert dash_addresses(answer.json["dash_url"]) == addresses
+    return found

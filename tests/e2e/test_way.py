@@ -18,10 +18,10 @@ def test_upload_says_what_became_of_the_video(numbered_video: Answer) -> None:
         "frames": FRAMES,
         "duration_ms": SECONDS * 1000,
         "width": 448,
-        "height": 252,
+        "height": 336,
     }
     sizes = [(one["rung"], one["width"], one["height"]) for one in found["renditions"]]
-    assert sizes == [("240p", 426, 240), ("360p", 448, 252)]
+    assert sizes == [("240p", 320, 240), ("360p", 448, 336)]
     for one in found["renditions"]:
         assert one["codec"].startswith("avc1.")
         assert (one["segments"], one["frames"]) == (3, FRAMES)
@@ -39,7 +39,7 @@ def test_every_rung_shows_each_frame_of_the_source_once_and_in_order(
     numbered_video: Answer,
 ) -> None:
     found = variants(numbered_video.json["hls_url"])
-    assert sorted(found) == [(426, 240), (448, 252)]
+    assert sorted(found) == [(320, 240), (448, 336)]
     for track in found.values():
         assert track.ended
         assert track.seconds == pytest.approx(SECONDS)

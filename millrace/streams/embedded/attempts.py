@@ -5,16 +5,19 @@ another attempt: that is the fold's. StoreBusy goes through, because a busy depe
 of the work.
 """
 
+import errno
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from millrace.processors.media.failures import MediaFailed, Refused
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event
-from millrace.sinks.ports import StoreBusy
+from millrace.sinks.ports import StoreBusy, StoreFull
 from millrace.streams.declarations import Failure, Work, WorkPorts
 from millrace.streams.embedded.board import checked
 from millrace.streams.embedded.folding import reason_of
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Made(NamedTuple):
@@ -42,9 +45,20 @@ def attempt(work: Work, recorded: Recorded[Event], ports: WorkPorts) -> Iterator
     except Refused as refused:
         yield Failure(refused.code, refused.text, permanent=True)
     except MediaFailed as failed:
+        refuse_full(failed)
         yield Failure(failed.code, failed.text, permanent=False)
     except MemoryError:
         text = f"needed more than {work.memory_bytes_max >> 20} MiB of memory"
         yield Failure("out_of_memory", text, permanent=False)
     except Exception as bug:  # noqa: BLE001 - a bug of the work, told by its failure event
+        refuse_full(bug)
         yield Failure("bug", reason_of(bug), permanent=False)
+
+
+def refuse_full(problem: BaseException) -> None:
+    """Raises StoreFull where a full disk is behind the problem: scratch files need space too."""
+    cause: BaseException | None = problem
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            raise StoreFull("the disk of the scratch files is full") from problem
+        cause = cause.__cause__ or cause.__context__

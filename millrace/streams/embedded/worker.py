@@ -22,7 +22,7 @@ from millrace.schemas import codec
 from millrace.schemas.envelope import Recorded
 from millrace.sinks.ports import StoreBusy
 from millrace.streams.declarations import Failure, Work, WorkPorts
-from millrace.streams.embedded.attempts import attempt
+from millrace.streams.embedded.attempts import attempt, refuse_full
 
 PortsFactory = Callable[[Path, str], WorkPorts]
 PR_SET_PDEATHSIG = 1
@@ -79,8 +79,8 @@ def die_with_parent(life: int) -> None:
 
 def serve(order: Order, work: Work, ports: PortsFactory, name: str, parent: Connection) -> None:
     """One attempt; says last how it ended: Failure, Busy, or None where all went well."""
-    order.scratch.mkdir(parents=True)
     try:
+        make(order.scratch)
         with limits(work):
             outcome = say_results(order, work, ports(order.scratch, name), parent)
     except StoreBusy as busy:
@@ -88,6 +88,15 @@ def serve(order: Order, work: Work, ports: PortsFactory, name: str, parent: Conn
     finally:
         shutil.rmtree(order.scratch, ignore_errors=True)
     parent.send(outcome)
+
+
+def make(scratch: Path) -> None:
+    """Raises StoreFull where there is no space for it."""
+    try:
+        scratch.mkdir(parents=True)
+    except OSError as problem:
+        refuse_full(problem)
+        raise
 
 
 def say_results(
