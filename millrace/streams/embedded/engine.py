@@ -202,9 +202,12 @@ class Engine:
                 submission.refused(StoreBusy("the engine crashed"))
             raise
         self._backoff_s = 0.0
+        # Followers first: who follows after an answer must not see what was appended before it.
+        self.log.committed(tx.records)
         for submission in intake:
             submission.durable()
-        self._tell(tx)
+        self._options.at(points.AFTER_ACKNOWLEDGE)
+        self._wake_projections(tx)
         self._dispatch()
         self._compact()
         return True
@@ -216,14 +219,11 @@ class Engine:
             with suppress(StoreBusy):
                 compactor.run()
 
-    def _tell(self, tx: Transaction) -> None:
-        if not tx.records:
-            return
-        self._options.at(points.AFTER_ACKNOWLEDGE)
-        self.log.committed(tx.records)
-        again = list(self.core.redriver.reproject)
-        self.core.redriver.reproject.clear()
-        self._projections.wake(again)
+    def _wake_projections(self, tx: Transaction) -> None:
+        if tx.records:
+            again = list(self.core.redriver.reproject)
+            self.core.redriver.reproject.clear()
+            self._projections.wake(again)
 
     def _dispatch(self) -> None:
         """Gives requests to idle workers."""

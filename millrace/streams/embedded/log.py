@@ -192,6 +192,10 @@ class EmbeddedLog:
             records = where.read(self._reader, after_offset + 1, where.committed, limit)
         return tuple(readable(records))
 
+    async def end(self, topic: str, partition: int) -> int:
+        there = self._log.partitions[topic]
+        return there[partition].committed if 0 <= partition < len(there) else 0
+
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has here. KeyError as for append."""
         return len(self._log.partitions[topic])
