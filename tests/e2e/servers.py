@@ -62,6 +62,8 @@ class RunningMillrace:
     process: subprocess.Popen[str] | None = None
     url: str = ""
     objects_url: str = ""
+    # Commands that were begun, so that a test that fails leaves none behind.
+    begun: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def notes(self) -> Path:
@@ -140,13 +142,15 @@ class RunningMillrace:
     def begin(self, *arguments: str | Path, **settings: str) -> subprocess.Popen[str]:
         """A command of the command line against this server, under way."""
         command = [*COMMAND, *map(str, arguments), "--data-dir", str(self.data_dir)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             env=environment(settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.begun.append(process)
+        return process
 
     def run(self, *arguments: str | Path, within_s: float = 90.0, **settings: str) -> Answer:
         """A command with --json, to its end."""
@@ -232,6 +236,10 @@ def ended(server: RunningMillrace) -> None:
     """Leaves no process behind, whatever the test did."""
     if server.process is not None:
         server.kill()
+    for process in server.begun:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture(scope="session")
@@ -241,7 +249,9 @@ def running_millrace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runni
     server = RunningMillrace(data_dir, 0, 0, {"workers": "2"})
     server.start()
     yield server
-    assert server.stop() == 0, server.notes.read_text()[-4_000:]
+    code = server.stop()
+    ended(server)
+    assert code == 0, server.notes.read_text()[-4_000:]
 
 
 ServerFactory: TypeAlias = Callable[..., RunningMillrace]
