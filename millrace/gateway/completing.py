@@ -1,7 +1,8 @@
 """POST /v1/uploads/{id}/complete (ING-3): parts and sizes are verified, then it is on the log.
 
-A repeat is the same answer. The store's own word about completing is never believed: what HEAD says
-afterwards is compared with what was announced.
+A repeat is the same answer. Whether the session was still open the fold says, not the gateway: its
+time may have run out while the parts were joined. The store's own word about completing is never
+believed: what HEAD says afterwards is compared with what was announced.
 """
 
 from typing import Any
@@ -18,13 +19,13 @@ from millrace.gateway.errors import (
     UPLOAD_EXPIRED,
     Problem,
 )
-from millrace.gateway.positions import wait_for_video
-from millrace.gateway.reading import End, Session
+from millrace.gateway.positions import until, wait_for_video
+from millrace.gateway.reading import Session, session
 from millrace.gateway.uploads import owned_session, right_size
-from millrace.schemas.events import UploadFinished, UploadStarted
+from millrace.schemas.events import Position, UploadFinished, UploadStarted
 from millrace.schemas.ids import derive
 from millrace.schemas.topics import UPLOADS
-from millrace.sinks.ports import Appended, InvalidPart, NoSuchUpload, ObjectStat, Part
+from millrace.sinks.ports import InvalidPart, NoSuchUpload, ObjectStat, Part, StoreBusy
 
 NAMED_MAX = 1000
 
@@ -35,7 +36,7 @@ async def complete(request: web.Request) -> web.Response:
     body = await read_body(request, CompleteBody)
     started = found.started
     if found.end is not None:
-        return ended(started, found.end)
+        return ended(found, None)
     if started.expires_at_ms <= gateway.ports.now_ms():
         raise Problem(UPLOAD_EXPIRED)
     etags = {part.number: part.etag.strip('"') for part in body.parts}
@@ -51,24 +52,46 @@ async def complete(request: web.Request) -> web.Response:
         ),
         event_id=derive("upload-finished", started.upload_id),
     )
-    await wait_for_video(gateway, started.video_id, appended)
-    return accepted(started, appended)
+    return await answered(gateway, started, appended.partition)
 
 
-def ended(started: UploadStarted, end: End) -> web.Response:
+async def answered(gateway: Gateway, started: UploadStarted, partition: int) -> web.Response:
+    """What became of the session, as its fold said; PENDING where that is to come.
+
+    Raises Problem 409, 410.
+    """
+
+    async def look() -> Session | None:
+        found = await session(gateway, started.upload_id)
+        return found if found is not None and found.end is not None else None
+
+    try:
+        found = await until(look, gateway.settings.answer_wait_s)
+    except StoreBusy:
+        found = None
+    if found is None:
+        return accepted(started, "PENDING", None)
+    position = Position(UPLOADS.name, partition, found.offset)
+    response = ended(found, position)
+    await wait_for_video(gateway, started.video_id, position)
+    return response
+
+
+def ended(found: Session, position: Position | None) -> web.Response:
     """A repeat of a call that did its work is the same answer. Raises Problem 409, 410."""
-    if end.state == "expired":
+    assert found.end is not None, "an open session has not ended"
+    if found.end.state == "expired":
         raise Problem(UPLOAD_EXPIRED)
-    if end.state == "refused":
-        raise Problem(UPLOAD_CLOSED, why=end.text)
-    return accepted(started, None)
+    if found.end.state == "refused":
+        raise Problem(UPLOAD_CLOSED, why=found.end.text)
+    return accepted(found.started, "PROCESSING", position)
 
 
-def accepted(started: UploadStarted, position: Appended | None) -> web.Response:
+def accepted(started: UploadStarted, state: str, position: Position | None) -> web.Response:
     body = {
         "videoId": started.video_id,
         "uploadSessionId": started.upload_id,
-        "state": "PROCESSING",
+        "state": state,
     }
     location = {"Location": f"/v1/videos/{started.video_id}/status"}
     return answer(body, 202, position=position, headers=location)

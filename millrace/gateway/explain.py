@@ -35,6 +35,11 @@ async def read(request: web.Request) -> web.Response:
     return answer(body)
 
 
+def overdue_ms(deadline_at_ms: int, now_ms: int) -> int:
+    """How long the deadline is past; 0 where there is none, which 0 says."""
+    return max(0, now_ms - deadline_at_ms) if deadline_at_ms else 0
+
+
 def waits(values: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
     return {
         "topology": values["topology"],
@@ -45,5 +50,5 @@ def waits(values: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
         "next": values["next"],
         "deadlineName": values["deadline_name"],
         "deadlineAtMs": values["deadline_at_ms"],
-        "overdueMs": max(0, now_ms - values["deadline_at_ms"]),
+        "overdueMs": overdue_ms(values["deadline_at_ms"], now_ms),
     }

@@ -14,7 +14,7 @@ from millrace.gateway.answers import answer
 from millrace.gateway.auth import require
 from millrace.gateway.bodies import NoBody, RebuildBody, read_body
 from millrace.gateway.context import gateway_of, user_of
-from millrace.gateway.errors import SENSELESS, Problem, not_found
+from millrace.gateway.errors import REFUSED, SENSELESS, Problem, not_found
 from millrace.gateway.paging import as_cursor, cursor, limit, number, path_id
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event, RedriveRequested
@@ -24,6 +24,12 @@ from millrace.sinks.tables import DEAD_LETTERS
 
 # The one partition of DEAD_LETTERS.
 BUCKET = "all"
+# Letters of works: the fold gave up, and has said so on the log; only a new epoch begins anew.
+WORK = "work"
+RETRY_INSTEAD = (
+    "A work that failed for good is not tried again by its letter: the video has failed."
+    " Ask for a retry of the video instead (POST /v1/videos/{video_id}/retry)."
+)
 OFFSET_MAX = (1 << 53) - 1
 
 
@@ -36,15 +42,27 @@ async def read_log(request: web.Request) -> web.Response:
         raise not_found("topic")
     partition = number(request, "partition", 0, 0, gateway.settings.partitions - 1)
     after = number(request, "after", -1, -1, OFFSET_MAX)
-    records = await gateway.ports.log.read(topic, partition, after, limit(request, 100, 1000))
+    size = limit(request, 100, 1000)
+    end = await gateway.ports.log.end(topic, partition)
+    records = await gateway.ports.log.read(topic, partition, after, size)
     body = {
         "topic": topic,
         "partition": partition,
         "partitions": gateway.settings.partitions,
         "records": [record(found) for found in records],
-        "after": records[-1].offset if records else after,
+        "after": records[-1].offset if records else passed_over(after, size, end),
+        "end": end,
     }
     return answer(body)
+
+
+def passed_over(after: int, size: int, end: int) -> int:
+    """Where to read on after a page without a record: none of it could be read, or nothing is left.
+
+    A page takes `size` records whether they can be read or not, so the next so many offsets hold
+    nothing to show.
+    """
+    return max(after, min(after + size, end - 1))
 
 
 def record(found: Recorded[Any]) -> dict[str, Any]:
@@ -110,6 +128,8 @@ async def redrive(request: web.Request) -> web.Response:
     gateway = gateway_of(request)
     values = await letter_in_path(request)
     await read_body(request, NoBody)
+    if values["kind"] == WORK:
+        raise Problem(REFUSED, why=RETRY_INSTEAD, extra={"reason": "work_is_not_redriven"})
     event = RedriveRequested(
         letter_id=values["letter_id"],
         topology=values["topology"],

@@ -30,10 +30,14 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An upload session as it was announced, and the end it came to; None while it is open."""
+    """An upload session as it was announced, and the end it came to; None while it is open.
+
+    offset is that of the last record on `uploads` which this reflects.
+    """
 
     started: UploadStarted
     end: End | None = None
+    offset: int = -1
 
     def part_bytes(self, number: int) -> int:
         """Size that a part has to have, in bytes; the last one holds what is left."""
@@ -81,8 +85,10 @@ async def session(gateway: Gateway, upload_id: str) -> Session | None:
     ended = await gateway.read(tables.get, UPLOAD_ENDS, (upload_id,))
     if ended is not None:
         values = ended.values
-        return Session(started, End(values["state"], values["code"] or "", values["text"] or ""))
-    return Session(started, end_by_video(await video(gateway, started.video_id)))
+        end = End(values["state"], values["code"] or "", values["text"] or "")
+        return Session(started, end, ended.version.offset)
+    end_of_video = end_by_video(await video(gateway, started.video_id))
+    return Session(started, end_of_video, row.version.offset)
 
 
 def end_by_video(document: VideoDocument | None) -> End | None:
@@ -112,6 +118,12 @@ def check_visible(user: User | None, document: VideoDocument) -> None:
     """A private video is not even said to exist (API-7). Raises Problem 404."""
     if document.visibility == "private" and not sees_all(user, document):
         raise not_found("video")
+
+
+def may_watch(user: User, document: VideoDocument) -> bool:
+    """Whether the user is offered the video at all: it plays, and is not hidden from him."""
+    hidden = document.visibility == "private" and not sees_all(user, document)
+    return document.state == "READY" and not hidden
 
 
 def check_owner(user: User, document: VideoDocument) -> None:

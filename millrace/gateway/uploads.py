@@ -27,12 +27,12 @@ from millrace.gateway.errors import (
     not_found,
 )
 from millrace.gateway.paging import number, path_id
-from millrace.gateway.positions import asked, until
+from millrace.gateway.positions import asked, subject, until, wait_for_video
 from millrace.gateway.reading import Session, session, video
 from millrace.gateway.settings import MIB, PARTS_MAX
-from millrace.schemas.events import CancelRequested, UploadStarted
+from millrace.schemas.events import CancelRequested, Position, UploadStarted
 from millrace.schemas.ids import derive
-from millrace.schemas.topics import UPLOADS
+from millrace.schemas.topics import PUBLICATIONS, UPLOADS
 from millrace.sinks.ports import Appended, NoSuchUpload, Part, StoreBusy
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -119,6 +119,11 @@ async def announce(
         expires_at_ms=gateway.ports.now_ms() + gateway.settings.upload_expires_ms,
     )
     appended = await gateway.append(UPLOADS, started, event_id=derive("upload-started", video_id))
+    first = await announced(gateway, appended)
+    if first.multipart_id != multipart_id:
+        await gateway.store(objects.abort, object_key, multipart_id)
+    if first.upload_id != upload_id:
+        raise Problem(KEY_REUSED)
     try:
         found = await until(
             lambda: repeated(gateway, video_id, upload_id), gateway.settings.projection_wait_s
@@ -126,11 +131,16 @@ async def announce(
     except StoreBusy:
         # Tables that are away lose nothing: the session is on the log (OPS-7).
         found = None
-    if found is None:
-        return Session(started), appended
-    if found.started.multipart_id != multipart_id:
-        await gateway.store(objects.abort, object_key, multipart_id)
-    return found, appended
+    return found or Session(first), appended
+
+
+async def announced(gateway: Gateway, appended: Appended) -> UploadStarted:
+    """The announcement that stands on the log: ours, or the one that came before it."""
+    topic, partition, offset, _ = appended
+    (recorded,) = await gateway.ports.log.read(topic, partition, offset - 1, 1)
+    started = recorded.event
+    assert isinstance(started, UploadStarted), f"{topic} {partition} {offset}"
+    return started
 
 
 def part_size(size_bytes: int, default_bytes: int) -> int:
@@ -169,18 +179,30 @@ async def owned_session(request: web.Request) -> tuple[User, Session]:
     gateway = gateway_of(request)
     user = require(user_of(request), "creator", "operator", "service")
     upload_id = path_id(request, "upload_id", "upload")
-    position = asked(request)
-
-    async def look() -> Session | None:
-        return await session(gateway, upload_id)
-
-    bound_s = gateway.settings.projection_wait_s if position else 0.0
-    found = await until(look, bound_s)
+    found = await settled(gateway, upload_id, asked(request))
     if found is None:
         raise not_found("upload")
     if found.started.creator_id != user.user_id and not user.roles & STAFF:
         raise Problem(FORBIDDEN, why="the upload is another user's")
     return user, found
+
+
+async def settled(gateway: Gateway, upload_id: str, position: Position | None) -> Session | None:
+    """The session once it reflects the position, or as it is when the wait is over (API-6)."""
+    about = await subject(gateway, position)
+    if about is None or position is None:
+        return await session(gateway, upload_id)
+    if position.topic == PUBLICATIONS.name:
+        await wait_for_video(gateway, about, position)
+
+    async def look() -> Session | None:
+        found = await session(gateway, upload_id)
+        if found is None or position.topic != UPLOADS.name or found.started.video_id != about:
+            return found
+        return found if found.offset >= position.offset else None
+
+    found = await until(look, gateway.settings.projection_wait_s)
+    return found or await session(gateway, upload_id)
 
 
 async def read(request: web.Request) -> web.Response:

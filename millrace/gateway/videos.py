@@ -15,7 +15,7 @@ from millrace.gateway.commands import ask, pending, target
 from millrace.gateway.context import Gateway, gateway_of, user_of
 from millrace.gateway.errors import BLOCKED, GONE, NO_TOKEN, SENSELESS, Problem
 from millrace.gateway.paging import as_cursor, cursor, limit, path_id
-from millrace.gateway.positions import honour
+from millrace.gateway.positions import honour, honour_in_list
 from millrace.gateway.reading import check_visible, known_video, sees_all
 from millrace.gateway.signing import image_url
 from millrace.schemas.events import EditRequested, VideoDocument
@@ -164,6 +164,7 @@ async def newest(request: web.Request, table: Table, partition: str) -> Page:
     """A page of a table that is clustered by creation. Raises Problem 400."""
     gateway = gateway_of(request)
     size, after = limit(request), cursor(request, (int, str))
+    await honour_in_list(request, table, partition)
     return await gateway.read(
         gateway.ports.tables.page, table, (partition,), after=after, limit=size, descending=True
     )

@@ -5,6 +5,7 @@ from aiohttp import web
 from millrace.gateway.answers import answer
 from millrace.gateway.context import Gateway, gateway_of, user_of
 from millrace.gateway.paging import as_cursor, cursor, limit, path_id
+from millrace.gateway.positions import honour
 from millrace.gateway.reading import check_visible, known_video
 from millrace.sinks.tables import VIEW_HOURS
 
@@ -17,6 +18,7 @@ async def read(request: web.Request) -> web.Response:
     gateway = gateway_of(request)
     video_id = path_id(request, "video_id", "video")
     size, after = limit(request, 24, 1000), cursor(request, (int,))
+    await honour(request, video_id)
     check_visible(user_of(request), await known_video(gateway, video_id))
     counted, rejected, late = await totals(gateway, video_id)
     page = await gateway.read(

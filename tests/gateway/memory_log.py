@@ -11,7 +11,7 @@ from typing import Any
 
 from millrace.processors.emit import Emit
 from millrace.schemas.envelope import Recorded
-from millrace.schemas.events import Event
+from millrace.schemas.events import DeadlinePassed, Event
 from millrace.schemas.ids import caused
 from millrace.schemas.partitioning import partition_of
 from millrace.schemas.topics import BY_NAME
@@ -45,6 +45,8 @@ class MemoryLog:
         self.held = False
         # How long the tables follow behind the facts.
         self.lag_s = 0.0
+        # Topic, partition and offset of records that are there and can't be read.
+        self.unreadable: set[tuple[str, int, int]] = set()
 
     async def append(
         self,
@@ -131,6 +133,15 @@ class MemoryLog:
             for n, emit in enumerate(emits):
                 self.emit(step, recorded, emit, number * 1000 + n)
 
+    def expire(self, video_id: str) -> None:
+        """The time of the video's upload session runs out."""
+        (step,) = (s for s in STEPS if isinstance(s, Fold) and s.name == "uploads")
+        key = video_id.encode()
+        passed = DeadlinePassed("uploads", "uploads", key, "expiry", self.now_ms())
+        at_ms, topic = self.now_ms(), step.reads[0].name
+        self.fold(step, Recorded(passed, f"expiry-{video_id}", at_ms, key, topic, 0, 0, ""))
+        self.run()
+
     def emit(self, step: Fold, recorded: Recorded[Any], emit: Emit, number: int) -> None:
         event_id = caused(step.name, recorded.id, number)
         self.put(Append(emit.topic.name, emit.event, recorded.id, recorded.at_ms, event_id))
@@ -151,7 +162,14 @@ class MemoryLog:
             raise StoreBusy("the log is away")
         BY_NAME[topic]
         there = self.records.get((topic, partition), [])
-        return tuple(there[after_offset + 1 : after_offset + 1 + limit])
+        page = there[after_offset + 1 : after_offset + 1 + limit]
+        return tuple(r for r in page if (topic, partition, r.offset) not in self.unreadable)
+
+    async def end(self, topic: str, partition: int) -> int:
+        return self.count(topic, partition)
+
+    def count(self, topic: str, partition: int) -> int:
+        return len(self.records.get((topic, partition), []))
 
     def events(self, topic: str) -> list[Any]:
         """Every event of the topic, for tests to look at."""

@@ -1,8 +1,11 @@
 """Completing an upload over HTTP: parts and sizes verified, a repeat the same answer (ING-3)."""
 
+import asyncio
 from typing import Any
 
-from tests.gateway.world import PART_BYTES, World
+from millrace.schemas.events import ObjectSeen
+from millrace.sinks.tables import UPLOAD_ENDS
+from tests.gateway.world import PART_BYTES, WAIT_S, World
 
 
 def finished(world: World) -> list[Any]:
@@ -119,3 +122,61 @@ async def test_the_next_read_sees_the_write(world: World) -> None:
     await world.complete(session)
     _, video = await world.call("GET", f"/v1/videos/{session['videoId']}")
     assert video["storedAtMs"] is not None
+
+
+async def test_a_session_whose_time_runs_out_while_its_parts_are_joined_is_410(
+    world: World,
+) -> None:
+    session = await world.upload()
+    loop = asyncio.get_running_loop()
+
+    async def expire() -> None:
+        world.log.expire(session["videoId"])
+
+    world.objects.joined = lambda: asyncio.run_coroutine_threadsafe(expire(), loop).result()
+    response, problem = await world.complete(session)
+    assert (response.status, problem["code"]) == (410, "upload_expired")
+
+
+async def test_what_the_fold_has_not_said_yet_is_pending(world: World) -> None:
+    session = await world.upload()
+    world.log.held = True
+    response, body = await world.complete(session)
+    assert (response.status, body["state"]) == (202, "PENDING")
+    assert "Millrace-Position" not in response.headers
+
+
+async def test_the_position_of_a_completion_is_one_that_documents_reflect(patient: World) -> None:
+    # The store's own notification comes first: UploadFinished is then news to nobody.
+    world = patient
+    session = await world.upload()
+    (started,) = world.log.events("uploads")
+    loop = asyncio.get_running_loop()
+
+    async def notify() -> None:
+        place = started.video_id, started.upload_id, started.object_key
+        seen = ObjectSeen(*place, started.size_bytes, "etag")
+        await world.log.append("uploads", seen)
+
+    world.objects.joined = lambda: asyncio.run_coroutine_threadsafe(notify(), loop).result()
+    response, body = await world.complete(session)
+    assert (response.status, body["state"]) == (202, "PROCESSING")
+    written = {"Millrace-Position": response.headers["Millrace-Position"], **world.bearer()}
+    began_s = asyncio.get_running_loop().time()
+    await world.call("GET", f"/v1/videos/{session['videoId']}", headers=written)
+    await world.call("GET", f"/v1/uploads/{session['uploadSessionId']}", headers=written)
+    assert asyncio.get_running_loop().time() - began_s < 4
+
+
+async def test_a_session_read_after_completing_is_not_open_any_more(world: World) -> None:
+    session = await world.upload()
+    response, _ = await world.complete(session)
+    position = {"Millrace-Position": response.headers["Millrace-Position"]}
+    # The next gateway's tables lag: what they say is older than what this client wrote.
+    ends = world.tables.get(UPLOAD_ENDS, (session["uploadSessionId"],))
+    assert ends is not None
+    world.tables.forget(UPLOAD_ENDS)
+    asyncio.get_running_loop().call_later(WAIT_S / 3, world.tables.upsert, UPLOAD_ENDS, [ends])
+    path = f"/v1/uploads/{session['uploadSessionId']}"
+    _, found = await world.call("GET", path, headers={**world.bearer(), **position})
+    assert found["state"] == "stored"

@@ -12,12 +12,12 @@ def operator(world: World) -> dict[str, str]:
     return world.bearer("op", "operator")
 
 
-async def letter(world: World) -> None:
+async def letter(world: World, kind: str = "parked") -> None:
     await world.log.append(
         "dead-letters",
         DeadLettered(
             letter_id=LETTER,
-            kind="parked",
+            kind=kind,
             topology="sources",
             step="sources",
             topic="uploads",
@@ -69,6 +69,32 @@ async def test_a_dead_letter_is_listed_read_and_driven_again(world: World) -> No
     assert response.status == 202
     (asked,) = world.log.events("redrives")
     assert (asked.letter_id, asked.topic, asked.offset, asked.key) == (LETTER, "uploads", 7, b"key")
+
+
+async def test_the_letter_of_a_work_is_not_driven_again_but_says_what_to_do(world: World) -> None:
+    await letter(world, "work")
+    path = f"/v1/dead-letters/{LETTER}/redrive"
+    response, problem = await world.call("POST", path, headers=operator(world))
+    assert (response.status, problem["reason"]) == (409, "work_is_not_redriven")
+    assert "/retry" in problem["detail"]
+    assert world.log.events("redrives") == []
+
+
+async def test_a_page_of_the_log_that_nobody_can_read_is_not_its_end(world: World) -> None:
+    for _ in range(2):
+        await world.uploaded()
+    for partition in range(4):
+        world.log.unreadable = {("uploads", partition, offset) for offset in (0, 1, 2)}
+        after, end, seen = -1, 0, 0
+        while after == -1 or after + 1 < end:
+            path = f"/v1/log/uploads?partition={partition}&after={after}&limit=2"
+            _, page = await world.call("GET", path, headers=operator(world))
+            seen += len(page["records"])
+            if page["end"] == 0:
+                break
+            assert page["after"] > after
+            after, end = page["after"], page["end"]
+        assert (seen, end) == (max(0, end - 3), world.log.count("uploads", partition))
 
 
 async def test_dead_letters_are_for_operators(world: World) -> None:

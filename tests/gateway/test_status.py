@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+from millrace.gateway.explain import overdue_ms
 from millrace.schemas.events import (
     PlaylistRendition,
     RenditionProgressed,
@@ -82,6 +83,7 @@ async def test_explain_says_what_is_waited_for_since_when_by_whom_and_what_is_ne
         "video_id": video_id,
         "topology": "sources",
         "step": "sources",
+        "state_key": video_id,
         "waits_for": "the probe",
         "since_ms": world.clock.at_ms,
         "holder": "worker 3",
@@ -100,6 +102,11 @@ async def test_explain_says_what_is_waited_for_since_when_by_whom_and_what_is_ne
     )
     assert wait["overdueMs"] == 1000
     assert [found["event"] for found in body["history"]] == ["VideoUploading", "VideoUploaded"]
+
+
+def test_what_has_no_deadline_is_not_overdue() -> None:
+    assert overdue_ms(0, 1_800_000_000_000) == 0
+    assert overdue_ms(1_800_000_000_000, 1_800_000_000_000 + 7) == 7
 
 
 async def next_status(lines: Any) -> dict[str, Any]:

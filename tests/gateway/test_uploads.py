@@ -1,6 +1,8 @@
 """Upload sessions over HTTP: announced, resumed, given up (ING-1, ING-2, ING-11, API-3)."""
 
 import asyncio
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from tests.gateway.world import PART_BYTES, World
 
@@ -163,6 +165,34 @@ async def test_two_gateways_make_one_video_of_a_repeated_request(world: World) -
     finally:
         await world.client.close()
         world.client = first
+
+
+async def test_two_gateways_with_lagging_tables_make_one_session_of_one_key(
+    world: World,
+) -> None:
+    body = {"title": "A", "sizeBytes": 7}
+    headers = {**world.bearer(), "Idempotency-Key": "once"}
+    world.log.held = True
+    _, one = await world.call("POST", "/v1/uploads", body, headers=headers)
+    first = world.client
+    world.client = await world.another_gateway()
+    try:
+        _, two = await world.call("POST", "/v1/uploads", body, headers=headers)
+        assert upload_of(two) == upload_of(one)
+        await world.put(two, two["partUrls"][0], b"7 bytes")
+        response, problem = await world.call(
+            "POST", "/v1/uploads", {**body, "title": "B"}, headers=headers
+        )
+        assert (response.status, problem["code"]) == (422, "key_reused")
+    finally:
+        await world.client.close()
+        world.client = first
+
+
+def upload_of(session: dict[str, Any]) -> str:
+    """The multipart upload that the session's addresses lead to."""
+    (found,) = parse_qs(urlsplit(session["partUrls"][0]["url"]).query)["uploadId"]
+    return found
 
 
 async def test_another_users_session_is_403_and_an_unknown_one_404(world: World) -> None:

@@ -1,7 +1,13 @@
 """Videos over HTTP: who sees what, lists, edits (API-4, API-6, API-7, DIS-4)."""
 
+import asyncio
+
+import pytest
+
 from millrace.schemas.events import VideoFailed
-from tests.gateway.world import World
+from millrace.sinks.ports import Table
+from millrace.sinks.tables import CREATOR_VIDEOS, PUBLIC_VIDEOS, VIDEOS
+from tests.gateway.world import WAIT_S, World
 
 
 async def test_owner_and_staff_see_all_of_a_video_and_others_what_a_page_needs(
@@ -48,6 +54,35 @@ async def test_the_next_read_sees_an_edit_though_the_tables_follow_later(world: 
     assert (response.status, video["title"]) == (200, "B")
     _, video = await world.call("GET", path)
     assert video["title"] == "B"
+
+
+@pytest.mark.parametrize(
+    ("table", "path"),
+    [(CREATOR_VIDEOS, "/v1/creators/me/videos"), (PUBLIC_VIDEOS, "/v1/videos")],
+)
+async def test_a_list_read_after_an_edit_shows_it(world: World, table: Table, path: str) -> None:
+    video_id = await world.ready()
+    (stale,) = world.tables.scan(table)
+    response, _ = await world.call("PATCH", f"/v1/videos/{video_id}", {"title": "B"})
+    (fresh,) = world.tables.scan(table)
+    world.tables.forget(table)
+    world.tables.upsert(table, [stale])
+    asyncio.get_running_loop().call_later(WAIT_S / 3, world.tables.upsert, table, [fresh])
+    position = {"Millrace-Position": response.headers["Millrace-Position"]}
+    _, page = await world.call("GET", path, headers={**world.bearer(), **position})
+    assert [found["title"] for found in page["items"]] == ["B"]
+
+
+async def test_a_read_of_another_video_waits_for_nothing(patient: World) -> None:
+    world = patient
+    other, video_id = await world.uploaded(), await world.uploaded()
+    (row,) = [r for r in world.tables.scan(VIDEOS) if r.values["video_id"] == other]
+    response, _ = await world.call("PATCH", f"/v1/videos/{video_id}", {"title": "B"})
+    assert row.values["document"]["title"] != "B"
+    position = {"Millrace-Position": response.headers["Millrace-Position"]}
+    began_s = asyncio.get_running_loop().time()
+    await world.call("GET", f"/v1/videos/{other}", headers={**world.bearer(), **position})
+    assert asyncio.get_running_loop().time() - began_s < 4
 
 
 async def test_an_edit_by_another_user_is_403_and_one_that_changes_nothing_422(

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +20,7 @@ from millrace.schemas.events import SourceProbed, VideoPlayable, VideoProcessing
 from millrace.sinks.directory_objects import DirectoryObjects
 from millrace.sinks.door import DoorThread, build_door
 from millrace.sinks.inprocess_cache import InProcessCache
-from millrace.sinks.ports import Key, Page, Row, StoreBusy, Table
+from millrace.sinks.ports import Key, ObjectStat, Page, Row, StoreBusy, Table
 from millrace.sinks.signing import Signer, SigningKeys
 from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.sinks.tables import TABLES
@@ -28,6 +28,8 @@ from tests.gateway.memory_log import PARTITIONS, MemoryLog
 
 KEY = b"k" * 32
 PART_BYTES = 5 << 20
+# How long a gateway waits for a command's answer or a projection.
+WAIT_S = 0.3
 START_MS = 1_800_000_000_000
 
 
@@ -48,7 +50,7 @@ class World:
     client: "TestClient[Any, Any]"
     log: MemoryLog
     tables: "GatewayTables"
-    objects: DirectoryObjects
+    objects: "GatewayObjects"
     tokens: Tokens
     clock: Clock
     door: DoorThread
@@ -137,6 +139,18 @@ class World:
         return video_id
 
 
+class GatewayObjects(DirectoryObjects):
+    """A store that can take its time: `joined` runs once an upload's parts have become one."""
+
+    joined: Callable[[], None] | None = None
+
+    def complete(self, key: str, multipart_id: str, parts: Mapping[int, str]) -> ObjectStat:
+        stat = super().complete(key, multipart_id, parts)
+        if self.joined is not None:
+            self.joined()
+        return stat
+
+
 class GatewayTables(SqliteTables):
     """Tables whose reads can be refused, as a database's that is away."""
 
@@ -149,6 +163,11 @@ class GatewayTables(SqliteTables):
     def page(self, table: Table, partition: Key, **kwargs: Any) -> Page:
         self.check()
         return super().page(table, partition, **kwargs)
+
+    def forget(self, table: Table) -> None:
+        """All rows of the table are gone, as if they had not been written yet."""
+        with self._database.writing() as connection:
+            connection.execute(f'DELETE FROM "{table.name}"')
 
     def check(self) -> None:
         if self.away:
@@ -170,7 +189,7 @@ async def build_world(folder: Path, **settings: Any) -> World:
     listening = free_socket()
     origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
     signer = Signer(SigningKeys("one", {"one": KEY}), origin, clock)
-    objects = DirectoryObjects(folder / "objects", signer, clock)
+    objects = GatewayObjects(folder / "objects", signer, clock)
     door = DoorThread(build_door(objects, signer), listening)
     await asyncio.to_thread(door.start)
     log = MemoryLog(tables, clock)
@@ -219,8 +238,8 @@ async def start_gateway(
                 "partitions": PARTITIONS,
                 "media_origin": origin,
                 "part_size_bytes": PART_BYTES,
-                "answer_wait_s": 0.3,
-                "projection_wait_s": 0.3,
+                "answer_wait_s": WAIT_S,
+                "projection_wait_s": WAIT_S,
                 **settings,
             }
         ),

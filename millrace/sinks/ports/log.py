@@ -66,5 +66,13 @@ class Log(Protocol):
     async def read(
         self, topic: str, partition: int, after_offset: int, limit: int
     ) -> tuple[Recorded[Event], ...]:
-        """Committed records with offsets above `after_offset` (-1: from the first), in order."""
+        """Committed records with offsets above `after_offset` (-1: from the first), in order.
+
+        It takes `limit` records at most, and leaves out what nobody can read (the dead letters
+        have it): an empty answer is not the end, `end` says that.
+        """
+        ...
+
+    async def end(self, topic: str, partition: int) -> int:
+        """The offset after the last committed record; 0 where there never was one."""
         ...
