@@ -277,3 +277,23 @@ def test_a_file_that_is_no_media_is_a_failed_attempt_with_a_code(tmp_path: Path)
     with pytest.raises(MediaFailed) as failed:
         encoded(source, track, None, duration_ms=1000)
     assert failed.value.code == "audio_unreadable"
+
+
+@pytest.mark.parametrize("damage", [b"\0", bytes.fromhex("aa1004608c3d")])
+def test_packets_that_do_not_decode_are_silence_and_move_nothing_after_them(
+    damage: bytes, tmp_path: Path
+) -> None:
+    """The second kind is no InvalidDataError: AAC's decoder says that it is not permitted."""
+    source = tmp_path / "source.mp4"
+    track = make_source(source, beeps(500, 5000, 12_000), codec="aac")
+    content = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        for packet in container.demux(audio=0):
+            if packet.pos is not None and 4900 <= (packet.pts or 0) * 1000 // RATE_HZ < 5900:
+                content[packet.pos : packet.pos + packet.size] = damage.ljust(packet.size, b"\0")[
+                    : packet.size
+                ]
+    source.write_bytes(content)
+    made = encoded(source, track, make_video())
+    assert_near(starts_ms(made), [500, 12_000])
+    assert sum(segment.frames for segment, _ in made.segments) == round(13_000 * 48 / AAC_FRAME)

@@ -21,7 +21,6 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.error import BlockingIOError as AgainError
 from av.error import EOFError as EndError
-from av.error import InvalidDataError
 from av.filter import Graph
 from av.filter.context import FilterContext
 from av.packet import Packet
@@ -327,10 +326,15 @@ def _decoded(path: Path, track: AudioTrack) -> Iterator[AudioFrame]:
         assert isinstance(stream, AudioStream), "an audio track names an audio stream"
         stream.codec_context.thread_count = 1
         for packet in container.demux(stream):
-            try:
-                yield from packet.decode()
-            except InvalidDataError:
-                continue
+            yield from _frames_of(packet)
+
+
+def _frames_of(packet: Packet[AudioStream]) -> list[AudioFrame]:
+    """The frames that a packet gives; none where it is damaged, as the next one may not be."""
+    try:
+        return packet.decode()
+    except Exception:  # noqa: BLE001 - any exception means: this packet gives no sample
+        return []
 
 
 def _shape(frame: AudioFrame) -> tuple[str, str, int]:
