@@ -5,7 +5,8 @@ Both drivers stand on it: the engine's thread (engine.py) and the simulator's se
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from millrace.schemas import codec
@@ -19,7 +20,7 @@ from millrace.streams.embedded.points import At, nowhere
 from millrace.streams.embedded.positions import Positions
 from millrace.streams.embedded.records import Decode
 from millrace.streams.embedded.redriving import Redriver
-from millrace.streams.embedded.store import Store
+from millrace.streams.embedded.store import Store, busy_errors
 from millrace.streams.embedded.submissions import Submission
 from millrace.streams.embedded.tasks import Task
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
@@ -76,12 +77,35 @@ class Core:
     def begin(self) -> Transaction:
         return Transaction(self.log, self.now_ms())
 
+    @contextmanager
+    def _whole(self, tx: Transaction) -> Iterator[None]:
+        """Whatever is raised within leaves nothing of the transaction in memory."""
+        try:
+            with busy_errors():
+                yield
+        except BaseException:
+            tx.rollback()
+            # Those too that did not join: they may have seen what was never appended.
+            for task in self.tasks:
+                task.rollback()
+            self.log.ready.update(dict.fromkeys(self.tasks))
+            raise
+
     def apply(self, tx: Transaction, submissions: Sequence[Submission]) -> None:
-        for submission in submissions:
-            submission.apply(self, tx)
+        """Raises StoreBusy, StoreFull; the transaction is no more then."""
+        with self._whole(tx):
+            for submission in submissions:
+                submission.apply(self, tx)
 
     def fold(self, tx: Transaction) -> None:
-        """Folds what is there, outputs of this transaction included, up to the batch's limits."""
+        """Folds what is there, outputs of this transaction included, up to the batch's limits.
+
+        Raises StoreBusy, StoreFull; the transaction is no more then.
+        """
+        with self._whole(tx):
+            self._fold(tx)
+
+    def _fold(self, tx: Transaction) -> None:
         if self.redriver.has_work:
             self.redriver.run(tx)
         self._retry(tx)
@@ -120,17 +144,14 @@ class Core:
 
     def commit(self, tx: Transaction) -> bool:
         """Journals and commits; whether there was anything. Raises StoreBusy, StoreFull."""
-        for task in self.tasks:
-            task.journal.write(tx)
-        self.board.settle(tx)
-        if not tx.records and not tx.participants:
-            return False
-        started = time.perf_counter()
-        try:
+        with self._whole(tx):
+            for task in self.tasks:
+                task.journal.write(tx)
+            self.board.settle(tx)
+            if not tx.records and not tx.participants:
+                return False
+            started = time.perf_counter()
             tx.commit(self.options.at)
-        except BaseException:
-            self.log.ready.update(dict.fromkeys(self.tasks))
-            raise
         self.metrics.add("millrace_commits_total")
         self.metrics.add("millrace_commit_seconds_total", time.perf_counter() - started)
         self.metrics.add("millrace_appended_total", len(tx.records))

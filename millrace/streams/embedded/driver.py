@@ -125,14 +125,21 @@ class Driver:
         return answer[0]
 
     def transact(self, submissions: Sequence[Submission] = (), *, fold: bool = True) -> bool:
-        """One transaction, as the engine's thread makes them; whether it did anything."""
+        """One transaction, as the engine's thread makes them; whether it did anything.
+
+        StoreBusy, StoreFull: callers were told, and what comes from works and projections waits.
+        """
         submissions = [*self._pending, *submissions]
         self._pending.clear()
         tx = self.core.begin()
-        self.core.apply(tx, submissions)
-        if fold:
-            self.core.fold(tx)
-        did = self.core.commit(tx)
+        try:
+            self.core.apply(tx, submissions)
+            if fold:
+                self.core.fold(tx)
+            did = self.core.commit(tx)
+        except StoreBusy as problem:
+            self._pending += [one for one in submissions if one.refused(problem)]
+            raise
         for submission in submissions:
             submission.durable()
         return did
