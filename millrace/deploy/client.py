@@ -16,6 +16,8 @@ from millrace.deploy.settings import Settings
 
 SERVER_FILE = "server.json"
 TOKENS = "tokens"
+TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
+SILENT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=None)
 
 
 class ApiError(Exception):
@@ -67,8 +69,7 @@ class Client:
 
     async def __aenter__(self) -> Self:
         headers = {"Authorization": f"Bearer {self.at.token}"}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
-        self.session = aiohttp.ClientSession(headers=headers, timeout=timeout)
+        self.session = aiohttp.ClientSession(headers=headers, timeout=TIMEOUT)
         return self
 
     async def __aexit__(
@@ -85,10 +86,13 @@ class Client:
         path: str,
         body: Any = None,
         headers: dict[str, str] | None = None,
+        *,
+        silent: bool = False,
         **params: Any,
     ) -> Any:
         """The JSON of a success; what was written is seen by the next read (API-6).
 
+        A silent call may take hours to say its first byte.
         Raises ApiError for any other answer, and `unreachable` where nothing answers.
         """
         sent = dict(headers or {})
@@ -97,7 +101,12 @@ class Client:
         asked = {name: str(value) for name, value in params.items() if value is not None}
         try:
             async with self.session.request(
-                method, self.at.url + path, json=body, params=asked, headers=sent
+                method,
+                self.at.url + path,
+                json=body,
+                params=asked,
+                headers=sent,
+                timeout=SILENT if silent else TIMEOUT,
             ) as response:
                 self.position = response.headers.get("Millrace-Position", self.position)
                 return await answer(response)

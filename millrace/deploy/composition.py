@@ -10,6 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -26,13 +27,14 @@ from millrace.deploy.fsck import fsck
 from millrace.deploy.keys import Keys, open_keys, write_tokens
 from millrace.deploy.rebuild import projects_of, rebuild
 from millrace.deploy.settings import Settings
+from millrace.deploy.single_flight import SingleFlight
 from millrace.gateway.app import build_app
 from millrace.gateway.auth import Tokens
 from millrace.gateway.context import Operations, Ports
 from millrace.gateway.settings import Settings as GatewaySettings
 from millrace.processors.media.probe import Limits
 from millrace.schemas.topics import OBJECT_NOTIFICATIONS, UPLOADS
-from millrace.sinks.directory_objects import DirectoryObjects
+from millrace.sinks.directory_objects import SWEEP_UPLOAD_AGE_MS, DirectoryObjects
 from millrace.sinks.door import DoorThread, build_door
 from millrace.sinks.inprocess_cache import InProcessCache
 from millrace.sinks.ports import StoreBusy
@@ -41,7 +43,7 @@ from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.sinks.tables import TABLES
 from millrace.streams.declarations import Topology, Work, WorkPorts
 from millrace.streams.describe import describe_mermaid, describe_text
-from millrace.streams.embedded.core import Options
+from millrace.streams.embedded.core import Core, Options
 from millrace.streams.embedded.engine import Engine
 from millrace.streams.topologies import TOPOLOGIES
 
@@ -75,16 +77,21 @@ class WorkerPorts:
 @cache
 def opened(given: WorkerPorts) -> tuple[DirectoryObjects, SqliteTables, Killer]:
     """The stores of this process, opened once and kept."""
-    objects = open_objects(given.data_dir, given.objects_url, given.keys, None)
+    objects = open_objects(given.data_dir, given.objects_url, given.keys)
     tables = SqliteTables(given.data_dir / TABLES_FILE, now_ms)
     tables.create(TABLES)
     return objects, tables, Killer(given.kill_at, given.data_dir)
 
 
 def open_objects(
-    data_dir: Path, url: str, keys: SigningKeys, notify: Callable[[dict[str, Any]], None] | None
+    data_dir: Path,
+    url: str,
+    keys: SigningKeys,
+    notify: Callable[[dict[str, Any]], None] | None = None,
+    upload_age_ms_max: int = SWEEP_UPLOAD_AGE_MS,
 ) -> DirectoryObjects:
-    return DirectoryObjects(data_dir / OBJECTS_DIR, Signer(keys, url, now_ms), now_ms, notify)
+    signer = Signer(keys, url, now_ms)
+    return DirectoryObjects(data_dir / OBJECTS_DIR, signer, now_ms, notify, upload_age_ms_max)
 
 
 class EngineMetrics(Collector):
@@ -118,11 +125,20 @@ class Installation:
         self.engine = self.open_engine(crashed)
         self.tables.create(TABLES)
         self.objects = open_objects(
-            settings.data_dir, self.objects_url, self.keys.objects, self.notify
+            settings.data_dir,
+            self.objects_url,
+            self.keys.objects,
+            self.notify,
+            settings.upload_expires_s * 1_000 + SWEEP_UPLOAD_AGE_MS,
         )
         door = build_door(self.objects, Signer(self.keys.objects, self.objects_url, now_ms))
         self.door = DoorThread(door, self.objects_listening)
         self.loop = asyncio.get_running_loop()
+        self.rebuilds, self.checks = SingleFlight(), SingleFlight()
+        # What was opened or started so far, ended in the opposite order.
+        self.closing = ExitStack()
+        self.closing.callback(self.tables.close)
+        self.closing.callback(self.objects.close)
 
     def open_engine(self, crashed: Callable[[BaseException], None]) -> Engine:
         settings = self.settings
@@ -170,17 +186,19 @@ class Installation:
         return build_app(ports, told)
 
     async def start(self) -> None:
-        """Engine and door run; what the store had to tell when it was killed is told."""
-        await asyncio.to_thread(self.objects.sweep)
+        """Engine and door run; what the store had to tell when it was killed is told.
+
+        Raises StoreBusy, OSError; `close` ends what had begun.
+        """
         self.engine.start()
+        self.closing.callback(self.engine.close)
+        await asyncio.to_thread(self.objects.sweep)
         self.door.start()
+        self.closing.callback(self.door.stop)
         await asyncio.to_thread(self.objects.deliver_notifications)
 
     def close(self) -> None:
-        self.door.stop()
-        self.engine.close()
-        self.objects.close()
-        self.tables.close()
+        self.closing.close()
 
     def notify(self, event: dict[str, Any]) -> None:
         """The store's word, onto the log, from the store's thread. Raises StoreBusy."""
@@ -197,15 +215,32 @@ class Installation:
     async def ready(self) -> str:
         """Words for what is not ready; empty where all is."""
         failure = self.engine.failure
-        return "" if failure is None else f"the engine stopped: {failure!r}"
+        if failure is not None:
+            return f"the engine stopped: {failure!r}"
+        return "; ".join(stopped(self.engine.core))
 
     async def rebuild(self, name: str) -> Mapping[str, Any]:
         projects = projects_of(TOPOLOGIES, name)
         log, tables = self.engine.log, self.tables
-        return await rebuild(projects, log, tables, fresh_tables, self.partitions)
+        fresh = (fresh_tables, self.partitions, self.caught_up)
+        return await self.rebuilds.run(name, lambda: rebuild(projects, log, tables, *fresh))
+
+    def caught_up(self) -> bool:
+        """Whether the projections have taken all that is on the log."""
+        return self.engine.metrics()["millrace_projection_lag"] == 0
 
     async def fsck(self) -> Mapping[str, Any]:
-        return await fsck(self.engine.log, self.objects, self.partitions)
+        log = self.engine.log
+        return await self.checks.run("all", lambda: fsck(log, self.objects, self.partitions))
+
+
+def stopped(core: Core) -> Iterable[str]:
+    """Words for each topology that stands still: too many keys parked, or a record to wait for."""
+    for name in sorted(core.metrics.stopped):
+        yield f"the topology {name} stopped: too many of its keys are parked"
+    for task in core.tasks:
+        if task.stopped is not None:
+            yield f"the topology {task.topology.name} stopped at {task.stopped}"
 
 
 def fresh_tables() -> SqliteTables:

@@ -1,14 +1,16 @@
 """Compares the objects with the log (RPL-8): what the log says must be there, whole, and no more.
 
-It reads every byte of every object that the log names, and changes nothing.
+It reads every byte of every object that the log names, and changes nothing. What works keep for
+themselves is expected to be gone once its video has ended.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5, sha256
 from typing import Any
 
+from millrace.deploy.log_pages import PAGE, pages
 from millrace.schemas.events import (
     AudioEncoded,
     ChunkEncoded,
@@ -18,16 +20,18 @@ from millrace.schemas.events import (
     SourceProbed,
     SourceStored,
     VideoDeleted,
+    VideoFailed,
     VideoPublished,
+    VideoRetried,
 )
 from millrace.schemas.topics import PUBLICATIONS, RENDITIONS, SOURCES, THUMBNAILS, UPLOADS, Topic
 from millrace.sinks.ports import Log, NotFound, Objects
 from millrace.streams.outputs import prefix_of
 
 READ: tuple[Topic, ...] = (UPLOADS, SOURCES, RENDITIONS, THUMBNAILS, PUBLICATIONS)
-# Notes of works and temporary chunks come and go by themselves; nobody reads them after a video.
 KEPT = ("originals/", "videos/", "images/")
-PAGE = 1_000
+# Temporary chunks and works' notes; nobody reads them once their video has ended.
+CHUNKS, NOTES = "chunks/", "made/"
 BLOCK_BYTES = 8 << 20
 
 
@@ -39,12 +43,16 @@ class Expected:
     digests: dict[str, str] = field(default_factory=dict)
     originals: dict[str, str] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    # Videos that ended, until a retry begins them anew; and the video of each upload.
+    ended: set[str] = field(default_factory=set)
+    videos: dict[str, str] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
         match event:
             case SourceStored():
                 self.sizes[event.object_key] = event.size_bytes
                 self.originals[event.video_id] = event.object_key
+                self.videos[event.upload_id] = event.video_id
             case SourceProbed() if event.video_id in self.originals:
                 self.digests[self.originals[event.video_id]] = event.sha256
             case ChunkEncoded(rung=name) | AudioEncoded(rendition=name):
@@ -62,6 +70,20 @@ class Expected:
                         self.sizes[key] = None
             case VideoDeleted():
                 self.deleted.add(event.video_id)
+        self.follow(event)
+
+    def follow(self, event: Event) -> None:
+        match event:
+            case VideoPublished() | VideoFailed() | VideoDeleted():
+                self.ended.add(event.video_id)
+            case VideoRetried():
+                self.ended.discard(event.video_id)
+
+    def leaked(self, key: str) -> bool:
+        """Whether it is a chunk or a note of a video that has ended."""
+        prefix, owner = key.split("/")[:2]
+        video_id = self.videos.get(owner, "") if f"{prefix}/" == CHUNKS else owner
+        return video_id in self.ended
 
     def wanted(self) -> dict[str, int | None]:
         """Less what belongs to deleted videos; their originals stay (ING-7)."""
@@ -70,21 +92,17 @@ class Expected:
 
 
 async def fsck(log: Log, objects: Objects, partitions: int) -> Mapping[str, Any]:
-    """`checked`, and the keys that are `missing`, `altered` or `orphans` (nobody's)."""
+    """`checked`, and the keys that are `missing`, `altered`, `orphans` (nobody's) or `leaked`.
+
+    Leaked are chunks and notes of works whose video has ended: they should be gone by now.
+    """
     expected = Expected()
     for topic in READ:
         for partition in range(partitions):
-            async for record in records(log, topic, partition):
-                expected.take(record.event)
+            async for records in pages(log, topic.name, partition):
+                for record in records:
+                    expected.take(record.event)
     return await asyncio.to_thread(check, expected, objects)
-
-
-async def records(log: Log, topic: Topic, partition: int) -> Any:
-    after = -1
-    while found := await log.read(topic.name, partition, after, PAGE):
-        for record in found:
-            yield record
-        after = found[-1].offset
 
 
 def check(expected: Expected, objects: Objects) -> dict[str, Any]:
@@ -98,19 +116,28 @@ def check(expected: Expected, objects: Objects) -> dict[str, Any]:
             objects, key, stat.size_bytes, stat.etag, expected.digests.get(key)
         ):
             altered.append(key)
-    orphans = [key for key in stored(objects) if key not in wanted and not playlist(key, wanted)]
+    folders = {folder for key in wanted for folder in folders_of(key)}
+    orphans = [
+        key for key in stored(objects, KEPT) if key not in wanted and not playlist(key, folders)
+    ]
     return {
         "checked": len(wanted) - len(missing) - len(altered),
         "missing": missing,
         "altered": altered,
         "orphans": orphans,
+        "leaked": [key for key in stored(objects, (CHUNKS, NOTES)) if expected.leaked(key)],
     }
 
 
-def playlist(key: str, wanted: Mapping[str, Any]) -> bool:
+def folders_of(key: str) -> Iterable[str]:
+    """Every folder that the key is in."""
+    while key := key.rpartition("/")[0]:
+        yield key
+
+
+def playlist(key: str, folders: Collection[str]) -> bool:
     """A playlist of a video that has a master: media playlists are named by it, not by the log."""
-    folder = key.rpartition("/")[0]
-    return key.endswith(".m3u8") and any(one.startswith(folder + "/") for one in wanted)
+    return key.endswith(".m3u8") and key.rpartition("/")[0] in folders
 
 
 def whole(objects: Objects, key: str, size_bytes: int, etag: str, digest: str | None) -> bool:
@@ -131,8 +158,8 @@ def whole(objects: Objects, key: str, size_bytes: int, etag: str, digest: str | 
     return "-" in etag or plain.hexdigest() == etag
 
 
-def stored(objects: Objects) -> Iterable[str]:
-    for prefix in KEPT:
+def stored(objects: Objects, prefixes: Iterable[str]) -> Iterable[str]:
+    for prefix in prefixes:
         after = ""
         while page := objects.list(prefix, after, PAGE):
             yield from (stat.key for stat in page)

@@ -1,7 +1,8 @@
 """Makes projections again from the log, in a fresh space, and compares them row for row (RPL-1).
 
 The live rows go on moving meanwhile; a row is only called different when it still is after the
-fresh space has read on to a later end of the log. Nothing live is changed.
+live projections have caught up and the fresh space has read on to a later end of the log. A record
+that the projection can't take is passed over, as the live one does. Nothing live is changed.
 """
 
 import asyncio
@@ -9,13 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from millrace.deploy.log_pages import pages
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event
 from millrace.sinks.ports import Log, Row, Table, Tables
 from millrace.streams.declarations import Project, Topology
 
-PAGE = 1_000
 ROUNDS_MAX = 8
+# How long a round waits for the live projections, and how often it looks.
+CATCH_UP_S = 10.0
+LOOK_S = 0.02
 DIFFERENCES_MAX = 100
 
 
@@ -26,19 +30,37 @@ class Fresh:
     project: Project
     tables: Tables
     positions: dict[int, int] = field(default_factory=dict)
+    passed_over: int = 0
 
     async def read_on(self, log: Log, partitions: int) -> None:
         """Reads every partition to its end as it is now."""
         for partition in range(partitions):
-            while records := await log.read(
-                self.project.reads.name, partition, self.positions.get(partition, -1), PAGE
-            ):
+            after = self.positions.get(partition, -1)
+            async for records in pages(log, self.project.reads.name, partition, after):
                 await asyncio.to_thread(self.write, records)
                 self.positions[partition] = records[-1].offset
 
     def write(self, records: tuple[Recorded[Event], ...]) -> None:
-        rows = [row for record in records for row in self.project.rows(record)]
-        self.tables.upsert(self.project.table, rows)
+        made = [self.rows_of(record) for record in records]
+        try:
+            self.tables.upsert(self.project.table, [row for rows in made for row in rows])
+        except ValueError:
+            for rows in made:
+                self.write_alone(rows)
+
+    def rows_of(self, record: Recorded[Event]) -> list[Row]:
+        try:
+            return self.project.rows(record)
+        except Exception:  # noqa: BLE001 - the live projection has told it by a dead letter
+            self.passed_over += 1
+            return []
+
+    def write_alone(self, rows: list[Row]) -> None:
+        try:
+            self.tables.upsert(self.project.table, rows)
+        except ValueError:
+            # Rows of the wrong shape: the live ones are a dead letter too.
+            self.passed_over += 1
 
 
 def projects_of(topologies: tuple[Topology, ...], name: str) -> list[Project]:
@@ -56,8 +78,11 @@ async def rebuild(
     live: Tables,
     fresh_tables: Callable[[], Tables],
     partitions: int,
+    caught_up: Callable[[], bool],
 ) -> Mapping[str, Any]:
     """The report: `tables` with their rows, and `differences`, each with table, key and both rows.
+
+    caught_up says whether the live projections have taken all that is on the log.
 
     Each table is made by one projection, so their rows can be compared one table at a time.
     """
@@ -66,9 +91,10 @@ async def rebuild(
         space = fresh_tables()
         space.create([project.table])
         fresh = Fresh(project, space)
-        found = await compared(fresh, log, live, partitions)
+        found = await compared(fresh, log, live, partitions, caught_up)
         rows = await asyncio.to_thread(counted, space, project.table)
-        tables.append({"table": project.table.name, "rows": rows, "different": len(found)})
+        told = {"rows": rows, "different": len(found), "passed_over": fresh.passed_over}
+        tables.append({"table": project.table.name, **told})
         differences += found
     return {"tables": tables, "differences": differences[:DIFFERENCES_MAX]}
 
@@ -77,7 +103,9 @@ def counted(tables: Tables, table: Table) -> int:
     return sum(1 for _ in tables.scan(table))
 
 
-async def compared(fresh: Fresh, log: Log, live: Tables, partitions: int) -> list[dict[str, Any]]:
+async def compared(
+    fresh: Fresh, log: Log, live: Tables, partitions: int, caught_up: Callable[[], bool]
+) -> list[dict[str, Any]]:
     """Differences that stay when the live rows have had time to follow."""
     before: list[dict[str, Any]] | None = None
     for _ in range(ROUNDS_MAX):
@@ -86,7 +114,16 @@ async def compared(fresh: Fresh, log: Log, live: Tables, partitions: int) -> lis
         if not found or found == before:
             return found
         before = found
+        await catch_up(caught_up)
     return before or []
+
+
+async def catch_up(caught_up: Callable[[], bool]) -> None:
+    """Returns when the live projections have caught up, or can't within CATCH_UP_S."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + CATCH_UP_S
+    while not caught_up() and loop.time() < end_s:  # noqa: ASYNC110 - of a thread, bounded
+        await asyncio.sleep(LOOK_S)
 
 
 def differing(table: Table, fresh: Tables, live: Tables) -> list[dict[str, Any]]:

@@ -27,8 +27,8 @@ def log_command(
         place: dict[str, Any] = {"partition": partition, "after": after, "limit": limit}
         found: Answer = await client.call("GET", f"/v1/log/{topic}", **place)
         page = found
-        # An answer may hold fewer than were asked for; only an empty one is the end.
-        while page["records"] and len(found["records"]) < limit:
+        # An answer may hold fewer than were asked for, none too, before the end.
+        while page["after"] + 1 < page["end"] and len(found["records"]) < limit:
             place |= {"after": page["after"], "limit": limit - len(found["records"])}
             page = await client.call("GET", f"/v1/log/{topic}", **place)
             found["records"] += page["records"]
@@ -114,7 +114,7 @@ def rebuild_command(projection: str, verify: bool, as_json: bool, given: Setting
 
     async def work(client: Client) -> Answer:
         body = {"projection": projection}
-        found: Answer = await client.call("POST", "/v1/operations/rebuild", body)
+        found: Answer = await client.call("POST", "/v1/operations/rebuild", body, silent=True)
         if found["differences"]:
             text = f"{len(found['differences'])} rows differ from what the log says."
             return {**found, "state": "DIFFERENT", "error": {"code": "rows_differ", "text": text}}
@@ -135,7 +135,7 @@ def fsck_command(as_json: bool, given: Settings) -> None:
     """Compare the objects with the log: what is missing, altered or nobody's."""
 
     async def work(client: Client) -> Answer:
-        found: Answer = await client.call("POST", "/v1/operations/fsck")
+        found: Answer = await client.call("POST", "/v1/operations/fsck", silent=True)
         if found["missing"] or found["altered"]:
             text = f"{len(found['missing'])} missing, {len(found['altered'])} altered objects."
             return {**found, "state": "DAMAGED", "error": {"code": "objects_damaged", "text": text}}
@@ -143,6 +143,7 @@ def fsck_command(as_json: bool, given: Settings) -> None:
 
     def show(found: Answer) -> None:
         text = f"{found['checked']} objects as the log says, {len(found['orphans'])} nobody's"
+        text += f", {len(found['leaked'])} left behind by videos that ended"
         console().print(text, highlight=False, soft_wrap=True)
 
     run(given, "operator", work, as_json, show)

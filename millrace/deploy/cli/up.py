@@ -15,6 +15,7 @@ from millrace.deploy.client import SERVER_FILE
 from millrace.deploy.composition import Installation
 from millrace.deploy.keys import write_private
 from millrace.deploy.settings import Settings
+from millrace.sinks.ports import StoreBusy
 from millrace.streams.embedded.lock import DirectoryLocked
 
 SHUTDOWN_S = 10.0
@@ -31,7 +32,7 @@ def up_command(data_dir: Path | None, port: int | None, host: str | None) -> Non
         failure = uvloop.run(serve(given))
     except DirectoryLocked as problem:
         raise click.ClickException(str(problem)) from problem
-    except OSError as problem:
+    except (OSError, StoreBusy) as problem:
         raise click.ClickException(f"it can't start: {problem}") from problem
     if failure is not None:
         # A bug: whoever supervises this process starts it again, and nothing is lost.
