@@ -181,6 +181,7 @@ class Installation:
             partitions=self.partitions,
             upload_size_bytes_max=settings.upload_size_bytes_max,
             upload_expires_ms=settings.upload_expires_s * 1_000,
+            trusted_proxies=settings.trusted_proxies,
         )
         write_tokens(settings.data_dir, Tokens(told.token_keys, told.pseudonym_key, now_ms))
         return build_app(ports, told)

@@ -36,6 +36,9 @@ class Settings:
     public_url: str = _setting(
         "", "Address of the gateway as clients see it, behind a proxy; empty: as it listens."
     )
+    trusted_proxies: int = _setting(
+        0, "Proxies in front that append to X-Forwarded-For; rate limits go by what they say."
+    )
     objects_url: str = _setting(
         "", "Address of the object door as clients see it; empty: as it listens."
     )

@@ -120,10 +120,12 @@ async def following(app: web.Application) -> AsyncIterator[None]:
     task = asyncio.create_task(gateway.feed.run())
     yield
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    await gateway.batches.close()
-    gateway.close()
+    try:
+        with suppress(asyncio.CancelledError):
+            await task
+    finally:
+        await gateway.batches.close()
+        gateway.close()
 
 
 async def drain(app: web.Application) -> None:

@@ -151,10 +151,25 @@ async def limit(request: web.Request, gateway: Gateway, lane: Lane) -> None:
     if rate is None:
         return
     user = user_of(request)
-    who = f"ip:{request.remote}" if user is None or user.anonymous else user.user_id
+    who = (
+        f"ip:{address(request, gateway.settings.trusted_proxies)}"
+        if user is None or user.anonymous
+        else user.user_id
+    )
     allowance = await gateway.ports.cache.take(f"rate:{lane}:{who}", rate.per_s, rate.burst)
     if not allowance.allowed:
         raise Problem(TOO_MANY, retry_after_s=allowance.retry_after_s)
+
+
+def address(request: web.Request, trusted_proxies: int) -> str:
+    """The client's address, as the outermost proxy of ours saw it.
+
+    Each proxy appends to X-Forwarded-For whom it heard; what stands before that, anybody wrote.
+    """
+    heard = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+    if 0 < trusted_proxies <= len(heard) and heard[-trusted_proxies].strip():
+        return heard[-trusted_proxies].strip()
+    return request.remote or ""
 
 
 def translated(problem: web.HTTPException, request: web.Request) -> Problem:

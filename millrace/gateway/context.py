@@ -5,6 +5,7 @@ store never holds up playback. Nothing here may be state that another gateway wo
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,12 +20,12 @@ from millrace.gateway.batches import Batches
 from millrace.gateway.feed import Feed
 from millrace.gateway.metrics import Metrics
 from millrace.gateway.settings import Settings
-from millrace.schemas.events import Event
+from millrace.schemas.events import Event, VideoDocument
 from millrace.schemas.topics import Topic
 from millrace.sinks.ports import Appended, Cache, Log, Objects, Tables
 
 T = TypeVar("T")
-DURATIONS_MAX = 10_000
+WATCHED_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Recent(Generic[T]):
         return self.entries.get(key)
 
     def put(self, key: str, value: T) -> None:
-        if len(self.entries) >= self.limit:
+        if key not in self.entries and len(self.entries) >= self.limit:
             self.entries.pop(next(iter(self.entries)))
         self.entries[key] = value
 
@@ -80,7 +81,10 @@ class Gateway:
     feed: Feed
     batches: Batches
     metrics: Metrics
-    durations: Recent[int] = field(default_factory=lambda: Recent(DURATIONS_MAX))
+    # Videos that players report about, and when each was read, by the loop's clock.
+    watched: Recent[tuple[float, VideoDocument]] = field(
+        default_factory=lambda: Recent(WATCHED_MAX)
+    )
     table_threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(8, "gateway-tables")
     )
@@ -88,7 +92,8 @@ class Gateway:
         default_factory=lambda: ThreadPoolExecutor(8, "gateway-objects")
     )
     in_flight: int = 0
-    streams: int = 0
+    # Streams of progress, by user.
+    streams: Counter[str] = field(default_factory=Counter)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -66,8 +66,6 @@ PARTS_WRONG        = Kind("parts_wrong",        422, "Parts missing or wrong",  
     "{why} Send those parts, then complete again.")
 KEY_REUSED         = Kind("key_reused",         422, "Idempotency-Key used",      "changed",
     "This Idempotency-Key came before with another body. Use a new key.")
-UNKNOWN_VIDEO      = Kind("unknown_video",      422, "Unknown video",             "changed",
-    "An event names a video that does not exist: {video_id}.")
 TOO_MANY           = Kind("too_many",           429, "Too many requests",         "later",
     "You send more than is allowed. Wait as Retry-After says.")
 BUG                = Kind("bug",                500, "Something broke",           "later",
@@ -98,7 +96,6 @@ KINDS: tuple[Kind, ...] = (
     SENSELESS,
     PARTS_WRONG,
     KEY_REUSED,
-    UNKNOWN_VIDEO,
     TOO_MANY,
     BUG,
     BUSY,

@@ -37,7 +37,9 @@ class Feed:
                     self.take(recorded)
             except StoreBusy:
                 logger.warning("the log is busy; following it again in %s s", RETRY_S)
-            self.following = False
+            finally:
+                # A bug too: readiness must not say that anybody hears of answers.
+                self.following = False
             await asyncio.sleep(RETRY_S)
 
     def take(self, recorded: Recorded[Event]) -> None:

@@ -1,21 +1,25 @@
 """POST /v1/playback-events (CNT-1): what players report, one event or a batch.
 
 Client clocks are clamped to the receipt, the video's length is ours, the viewer a pseudonym. Events
-of one record are of one partition; ids make repeats harmless.
+of one record are of one partition; ids make repeats harmless. Events of a video that the viewer is
+not offered are accepted and count for nothing: the answer must not tell which ids there are.
 """
+
+import asyncio
 
 from aiohttp import web
 
 from millrace.gateway.answers import answer
-from millrace.gateway.auth import require
+from millrace.gateway.auth import User, require
 from millrace.gateway.bodies import EventBody, EventsBody, read_body, read_bytes
 from millrace.gateway.context import Gateway, gateway_of, user_of
-from millrace.gateway.errors import UNKNOWN_VIDEO, Problem
-from millrace.gateway.reading import video
+from millrace.gateway.reading import may_watch, video
 from millrace.schemas.events import ClientEvent
 from millrace.schemas.topics import PLAYBACK_EVENTS
 from millrace.sinks.ports import StoreBusy
 
+# A takedown is seen after so long by what counts views; playback itself sees it at once (PLY-4).
+KNOWN_S = 2.0
 # Embeds report from other origins. No cookie goes with such a request: the token is in a header.
 CORS = {"Access-Control-Allow-Origin": "*"}
 PREFLIGHT = {
@@ -37,7 +41,7 @@ async def take(request: web.Request) -> web.Response:
     user = require(user_of(request), "viewer", "creator", "moderator", "operator", "service")
     events = await read_events(request)
     lengths = {
-        video_id: await duration_ms(gateway, video_id)
+        video_id: await duration_ms(gateway, user, video_id)
         for video_id in dict.fromkeys(event.video_id for event in events)
     }
     received_ms = gateway.ports.now_ms()
@@ -51,13 +55,15 @@ async def take(request: web.Request) -> web.Response:
             position_ms=event.position_ms,
             watched_ms=event.watched_ms,
             client_at_ms=clamped(gateway, event, received_ms),
-            duration_ms=lengths[event.video_id],
+            duration_ms=length_ms,
         )
         for event in events
+        if (length_ms := lengths[event.video_id]) is not None
     ]
-    await gateway.batches.add(found)
-    gateway.metrics.appended.labels(PLAYBACK_EVENTS.name).inc(len(found))
-    return answer({"accepted": len(found)}, 202, headers=CORS)
+    if found:
+        await gateway.batches.add(found)
+        gateway.metrics.appended.labels(PLAYBACK_EVENTS.name).inc(len(found))
+    return answer({"accepted": len(events)}, 202, headers=CORS)
 
 
 async def read_events(request: web.Request) -> list[EventBody]:
@@ -75,17 +81,18 @@ def clamped(gateway: Gateway, event: EventBody, received_ms: int) -> int:
     return min(received_ms, max(oldest_ms, event.client_at_ms))
 
 
-async def duration_ms(gateway: Gateway, video_id: str) -> int:
-    """Length of the video, 0 where it can't be known now. Raises Problem UNKNOWN_VIDEO."""
-    known = gateway.durations.get(video_id)
-    if known is not None:
-        return known
+async def duration_ms(gateway: Gateway, user: User, video_id: str) -> int | None:
+    """Length of the video, 0 where it can't be known now; None where the user can't watch it."""
+    now_s = asyncio.get_running_loop().time()
+    known = gateway.watched.get(video_id)
+    if known is not None and now_s - known[0] < KNOWN_S and may_watch(user, known[1]):
+        return known[1].duration_ms
     try:
         document = await video(gateway, video_id)
     except StoreBusy:
-        return 0
-    if document is None:
-        raise Problem(UNKNOWN_VIDEO, video_id=video_id)
-    if document.duration_ms:
-        gateway.durations.put(video_id, document.duration_ms)
+        # Nothing is lost while the tables are away (OPS-7).
+        return 0 if known is None else known[1].duration_ms
+    if document is None or not may_watch(user, document):
+        return None
+    gateway.watched.put(video_id, (now_s, document))
     return document.duration_ms

@@ -66,10 +66,17 @@ class Settings:
     # Requests in flight over which expensive ones are refused (OPS-8).
     in_flight_max: int = 500
     streams_max: int = 200
+    # Of one user, and how long a stream lasts before the client has to come again with a token
+    # that is still good, and how long a client that does not read is written to.
+    streams_per_user_max: int = 20
+    stream_s_max: float = 3600.0
+    stream_write_s: float = 10.0
     stream_heartbeat_s: float = 15.0
     # Client events older than this are dated to it; the future is dated to the receipt.
     client_clock_lag_ms_max: int = 7 * 86_400_000
     batch_linger_s: float = 0.005
+    # Proxies in front that append to X-Forwarded-For; 0: the header is anybody's word.
+    trusted_proxies: int = 0
     rates: Mapping[Lane, Rate] = field(default_factory=default_rates)
 
     def __post_init__(self) -> None:

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from millrace.deploy.fsck import fsck
-from millrace.schemas.events import SourceStored, VideoDeleted, VideoFailed, VideoRetried
+from millrace.schemas.events import (
+    SourceStored,
+    VideoDeleted,
+    VideoFailed,
+    VideoPublished,
+    VideoRetried,
+)
 from millrace.sinks.directory_objects import DirectoryObjects
 from millrace.sinks.signing import Signer, SigningKeys
 from millrace.sinks.sqlite_tables import SqliteTables
@@ -76,10 +82,16 @@ async def test_what_the_log_does_not_name_is_nobodys(
     objects.put_bytes("videos/one/master.m3u8", b"#EXTM3U")
     objects.put_bytes("images/nobody.jpg", b"image")
     objects.delete("originals/one/up-one")
+    folder = "videos/two"
+    published = VideoPublished("two", 1, f"{folder}/a/m.m3u8", "", 1, (), (), ())
+    await log.append("publications", published)
+    for key in (f"{folder}/a/m.m3u8", f"{folder}/a/240p.m3u8", f"{folder}/b/240p.m3u8"):
+        objects.put_bytes(key, b"#EXTM3U")
     report = await fsck(log, objects, PARTITIONS)
     assert report["missing"] == ["originals/one/up-one"]
     assert report["orphans"] == [
         "videos/one/240p/r/0.m4s",
         "videos/one/master.m3u8",
+        "videos/two/b/240p.m3u8",
         "images/nobody.jpg",
     ]

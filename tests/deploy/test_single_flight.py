@@ -38,7 +38,9 @@ async def test_the_same_asked_twice_is_one_run_and_one_report() -> None:
 async def test_different_work_of_a_kind_waits_its_turn() -> None:
     flight, work = SingleFlight(), Work()
     both = [asyncio.create_task(flight.run(what, work)) for what in ("videos", "uploads")]
-    await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert work.begun == 1
     work.go.set()
     await asyncio.gather(*both)
     assert (work.begun, work.most) == (2, 1)

@@ -198,3 +198,20 @@ async def test_what_is_expensive_is_shed_first(tight_world: World) -> None:
     assert int(response.headers["Retry-After"]) >= 1
     response, _ = await tight_world.call("GET", f"/v1/videos/{'0' * 32}/playback")
     assert response.status == 404
+
+
+@pytest.mark.parametrize(("trusted", "told_apart"), [(0, False), (1, True)])
+async def test_addresses_behind_a_proxy_are_told_apart_only_where_it_is_trusted(
+    tmp_path: Path, trusted: int, told_apart: bool
+) -> None:
+    world = await build_world(tmp_path, rates={"read": Rate(0.01, 1)}, trusted_proxies=trusted)
+    try:
+        seen = []
+        # What a client wrote itself stands before what the proxy adds, and changes nothing.
+        for forwarded in ("198.51.100.1", "198.51.100.2", "203.0.113.9, 198.51.100.2"):
+            headers = {"X-Forwarded-For": forwarded}
+            response, _ = await world.call("GET", "/v1/videos", headers=headers)
+            seen.append(response.status)
+        assert seen == [200, 200 if told_apart else 429, 429]
+    finally:
+        await close(world)

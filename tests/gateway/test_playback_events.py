@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from millrace.gateway.playback_events import KNOWN_S
 from millrace.schemas.events import ClientEvent
 from millrace.schemas.partitioning import partition_of
 from millrace.schemas.topics import viewer_key
@@ -124,7 +125,6 @@ async def test_events_that_make_no_sense_are_refused_whole(world: World) -> None
         event(video_id, watchedMs="1"),
         event(video_id, eventId="x" * 65),
         event(video_id, viewerId="ann"),
-        event("0" * 32),
         {"events": []},
         {"events": [event(video_id)] * 501},
     )
@@ -132,6 +132,42 @@ async def test_events_that_make_no_sense_are_refused_whole(world: World) -> None
         response, _ = await world.call("POST", PATH, body)
         assert response.status == 422, body
     assert reported(world) == []
+
+
+async def test_what_the_viewer_is_not_offered_is_accepted_alike_and_counts_for_nothing(
+    world: World,
+) -> None:
+    private = await world.ready(visibility="private")
+    blocked, unready = await world.ready(), await world.uploaded()
+    watched = await world.ready()
+    ben = world.bearer("ben", "viewer")
+    await world.call("POST", PATH, event(blocked), headers=ben)
+    assert len(reported(world)) == 1
+    moderator = world.bearer("mo", "moderator")
+    path = f"/v1/videos/{blocked}/block"
+    await world.call("POST", path, {"reason": "x"}, headers=moderator)
+    for video_id in (private, unready, "0" * 32):
+        response, body = await world.call("POST", PATH, event(video_id), headers=ben)
+        assert (response.status, body) == (202, {"accepted": 1}), video_id
+    await asyncio.sleep(KNOWN_S)
+    await world.call("POST", PATH, event(blocked, 2), headers=ben)
+    assert len(reported(world)) == 1
+    batch = {"events": [event(private), event(watched, 3), event("0" * 32)]}
+    response, body = await world.call("POST", PATH, batch, headers=ben)
+    assert (response.status, body) == (202, {"accepted": 3})
+    assert {found.event_id for found in reported(world)} == {"e1", "e3"}
+    # The owner may watch what is private; nobody else learns so by what is remembered.
+    await world.call("POST", PATH, event(private, 4))
+    await world.call("POST", PATH, event(private, 5), headers=ben)
+    assert {found.event_id for found in reported(world)} == {"e1", "e3", "e4"}
+
+
+async def test_events_are_taken_while_the_tables_are_away(world: World) -> None:
+    video_id = await world.ready(duration_ms=5280)
+    world.tables.away = True
+    response, _ = await world.call("POST", PATH, event(video_id))
+    assert response.status == 202
+    assert [found.duration_ms for found in reported(world)] == [0]
 
 
 async def test_a_log_that_is_away_is_503_to_everybody_who_waits(world: World) -> None:

@@ -2,9 +2,14 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+from aiohttp import web
+
 from millrace.gateway.explain import overdue_ms
+from millrace.gateway.progress import push
 from millrace.schemas.events import (
     PlaylistRendition,
     RenditionProgressed,
@@ -13,7 +18,7 @@ from millrace.schemas.events import (
 )
 from millrace.sinks.ports import Row, Version
 from millrace.sinks.tables import PROGRESS, STEPS, WAITING
-from tests.gateway.world import World
+from tests.gateway.world import World, build_world, close
 
 
 def rung(video_id: str, name: str, height: int, **values: Any) -> dict[str, Any]:
@@ -160,6 +165,43 @@ async def test_progress_is_pushed_until_the_video_is_complete(world: World) -> N
         last = await asyncio.wait_for(next_status(response.content), 1.5)
         assert last["complete"] is True
         assert await response.content.read() == b"\n"
+
+
+class Stalled(web.StreamResponse):
+    """A stream whose client does not read: what is written to it waits for ever."""
+
+    async def write(self, data: Any) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_stream_that_nobody_reads_is_given_up(tmp_path: Path) -> None:
+    world = await build_world(tmp_path, stream_write_s=0.05)
+    try:
+        video_id = await world.uploaded()
+        with pytest.raises(TimeoutError):
+            await push(world.gateway, video_id, Stalled(), asyncio.Event())
+    finally:
+        await close(world)
+
+
+async def test_a_user_has_so_many_streams_and_others_theirs(tmp_path: Path) -> None:
+    world = await build_world(tmp_path, streams_per_user_max=1, stream_s_max=0.2)
+    try:
+        video_id = await world.uploaded()
+        path = f"/v1/videos/{video_id}/events"
+        async with world.client.get(path, headers=world.bearer()) as one:
+            assert one.status == 200
+            response, problem = await world.call("GET", path)
+            assert (response.status, problem["code"]) == (429, "too_many")
+            staff = world.bearer("op", "operator")
+            async with world.client.get(path, headers=staff) as other:
+                assert other.status == 200
+            # A stream ends after its time; there is room then.
+            await asyncio.wait_for(one.content.read(), 5)
+        async with world.client.get(path, headers=world.bearer()) as again:
+            assert again.status == 200
+    finally:
+        await close(world)
 
 
 async def test_a_stream_ends_when_the_gateway_drains(world: World) -> None:

@@ -191,8 +191,8 @@ async def test_two_gateways_with_lagging_tables_make_one_session_of_one_key(
 
 def upload_of(session: dict[str, Any]) -> str:
     """The multipart upload that the session's addresses lead to."""
-    (found,) = parse_qs(urlsplit(session["partUrls"][0]["url"]).query)["uploadId"]
-    return found
+    query: str = urlsplit(session["partUrls"][0]["url"]).query
+    return parse_qs(query)["uploadId"][0]
 
 
 async def test_another_users_session_is_403_and_an_unknown_one_404(world: World) -> None:

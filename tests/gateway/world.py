@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from millrace.gateway.app import build_app
 from millrace.gateway.auth import Tokens
-from millrace.gateway.context import Operations, Ports
+from millrace.gateway.context import GATEWAY, Gateway, Operations, Ports
 from millrace.gateway.settings import Settings
 from millrace.schemas.events import SourceProbed, VideoPlayable, VideoProcessing
 from millrace.sinks.directory_objects import DirectoryObjects
@@ -56,6 +56,13 @@ class World:
     door: DoorThread
     asked: list[str]
     origin: str
+
+    @property
+    def gateway(self) -> Gateway:
+        app = self.client.app
+        assert app is not None
+        found: Gateway = app[GATEWAY]
+        return found
 
     async def another_gateway(self) -> "TestClient[Any, Any]":
         """A second process over the same log, tables and objects."""
