@@ -228,6 +228,8 @@ def encoded(request: EncodeRequested, rung: str, recipe: str) -> ChunkEncoded:
         init_sha256=digest(recipe),
         segments=tuple(segments),
         frames=request.range.frames,
+        repeated_frames=0,
+        vbv_shortage_bits=0,
         cpu_seconds=1.0,
         reused=False,
         worker="fake",

@@ -100,9 +100,7 @@ def plan(
         grid = timeline.grid_of(video, SEGMENT_MS, KEYFRAME_MS)
         own_pass = duration_ms >= policy.first_pass_min_ms
         rungs = tuple(
-            replace(
-                rung, recipe=video_recipe(rung, own_pass, video, grid, source_sha256, toolchain)
-            )
+            replace(rung, recipe=video_recipe(rung, video, grid, source_sha256, toolchain))
             for rung in _rungs(video, own_pass, policy)
         )
     renditions = tuple(
@@ -147,7 +145,6 @@ def audio_recipe(
 
 def video_recipe(
     rung: Rung,
-    own_pass: bool,
     video: VideoTrack,
     grid: Grid,
     source_sha256: str,
@@ -165,7 +162,7 @@ def video_recipe(
             "toolchain": toolchain,
             "size": [rung.width, rung.height],
             "encoder": [rung.codec, rung.preset, rung.crf, rung.maxrate_bps, rung.bufsize_bits],
-            "own_pass": own_pass and rung.group == 0,
+            "own_pass": rung.own_pass,
             "grid": [grid.timescale, grid.segment_ms, grid.keyframe_ms, grid.chunk_segments],
             "stream_index": video.stream_index,
             "picture": [video.rotation_deg, video.sar_num, video.sar_den, video.field_order],
@@ -194,12 +191,16 @@ def _rungs(video: VideoTrack, own_pass: bool, policy: LadderPolicy) -> tuple[Run
     size = display_size(video)
     high_rate = Fraction(video.rate_num, video.rate_den) > HIGH_RATE_HZ
     return tuple(
-        _rung(box, size, high_rate, 1 if own_pass and number > 0 else 0, policy.preset)
+        replace(
+            _rung(box, size, high_rate, policy.preset),
+            group=1 if own_pass and number > 0 else 0,
+            own_pass=own_pass and number == 0,
+        )
         for number, box in enumerate(_boxes(size, policy.height_max))
     )
 
 
-def _rung(box: Box, size: tuple[int, int], high_rate: bool, group: int, preset: str) -> Rung:
+def _rung(box: Box, size: tuple[int, int], high_rate: bool, preset: str) -> Rung:
     width, height = _fitted(size, box)
     maxrate_bps = int(box.maxrate_bps * (HIGH_RATE_FACTOR if high_rate else 1))
     return Rung(
@@ -212,7 +213,8 @@ def _rung(box: Box, size: tuple[int, int], high_rate: bool, group: int, preset: 
         maxrate_bps=maxrate_bps,
         # Two seconds of it: from one forced keyframe to the next.
         bufsize_bits=maxrate_bps * KEYFRAME_MS // 1_000,
-        group=group,
+        group=0,
+        own_pass=False,
         recipe="",
     )
 

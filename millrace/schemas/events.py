@@ -536,6 +536,9 @@ class Rung:
     # Encode group: one decode feeds the rungs of a group; group 0 is the lowest rung's own
     # pass.
     group: int
+    # True where the group is the lowest rung's own pass, whose decoding may leave deblocking
+    # out.
+    own_pass: bool
     # Digest of all inputs that make the output: source, rung, grid, toolchain.
     recipe: str
 
@@ -550,6 +553,7 @@ class Rung:
             "maxrate_bps": self.maxrate_bps,
             "bufsize_bits": self.bufsize_bits,
             "group": self.group,
+            "own_pass": self.own_pass,
             "recipe": self.recipe,
         }
 
@@ -565,6 +569,7 @@ class Rung:
             maxrate_bps=record["maxrate_bps"],
             bufsize_bits=record["bufsize_bits"],
             group=record["group"],
+            own_pass=record["own_pass"],
             recipe=record["recipe"],
         )
 
@@ -992,6 +997,10 @@ class ChunkEncoded(Event):
     segments: tuple[SegmentMade, ...]
     # Frames encoded.
     frames: int
+    # Frames of the source that did not decode, in whose place the one before is shown.
+    repeated_frames: int
+    # What the joined decoder buffer lacks at worst, in bits; 0 where it never runs dry.
+    vbv_shortage_bits: int
     # CPU time of the group divided by its rungs, in seconds; 0 where all was reused.
     cpu_seconds: float
     # True where stored output was verified and used instead of encoding again.
@@ -1015,6 +1024,8 @@ class ChunkEncoded(Event):
             "init_sha256": self.init_sha256,
             "segments": [item.as_record() for item in self.segments],
             "frames": self.frames,
+            "repeated_frames": self.repeated_frames,
+            "vbv_shortage_bits": self.vbv_shortage_bits,
             "cpu_seconds": self.cpu_seconds,
             "reused": self.reused,
             "worker": self.worker,
@@ -1037,6 +1048,8 @@ class ChunkEncoded(Event):
             init_sha256=record["init_sha256"],
             segments=tuple(SegmentMade.from_record(item) for item in record["segments"]),
             frames=record["frames"],
+            repeated_frames=record["repeated_frames"],
+            vbv_shortage_bits=record["vbv_shortage_bits"],
             cpu_seconds=record["cpu_seconds"],
             reused=record["reused"],
             worker=record["worker"],

@@ -105,6 +105,8 @@ def stored(encoded: EncodedRung, request: EncodeRequested, ports: WorkPorts) -> 
         init_sha256=init_sha256,
         segments=tuple(segment for segment, _ in encoded.segments),
         frames=encoded.frames,
+        repeated_frames=encoded.repeated_frames,
+        vbv_shortage_bits=encoded.vbv_shortage_bits,
         cpu_seconds=encoded.cpu_seconds,
         reused=False,
         worker=ports.worker,

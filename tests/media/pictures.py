@@ -182,6 +182,7 @@ def make_rung(name: str = "108p", size: tuple[int, int] = SIZE, **overrides: obj
         maxrate_bps=2_000_000,
         bufsize_bits=4_000_000,
         group=1,
+        own_pass=False,
         recipe="0",
     )
     return replace(rung, **overrides)  # type: ignore[arg-type]

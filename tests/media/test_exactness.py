@@ -41,6 +41,7 @@ def make_rung(name: str, size: tuple[int, int], group: int) -> Rung:
         maxrate_bps=1_000_000,
         bufsize_bits=2_000_000,
         group=group,
+        own_pass=group == 0,
         recipe="0",
     )
 

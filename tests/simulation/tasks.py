@@ -190,6 +190,8 @@ def encode(recorded: Recorded[EncodeRequested], ports: WorkPorts) -> Outputs:
             init_sha256=rung.recipe,
             segments=(SegmentMade(number, ticks, size_bytes, FRAMES_A_CHUNK),),
             frames=FRAMES_A_CHUNK,
+            repeated_frames=0,
+            vbv_shortage_bits=0,
             cpu_seconds=0.5,
             reused=False,
             worker=ports.worker,
