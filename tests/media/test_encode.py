@@ -296,7 +296,8 @@ def test_only_a_small_pass_of_its_own_is_decoded_without_deblocking(
     chunk = make_range(0, 50, hi_pts=None, shift_pts=10)
     bodies = set()
     for group in (0, 1):
-        rung = make_rung(size=(SIZE[0] // shrunk, SIZE[1] // shrunk), group=group)
+        size = (SIZE[0] // shrunk, SIZE[1] // shrunk)
+        rung = make_rung(size=size, group=group, own_pass=group == 0)
         (made,) = encode(path, track, make_grid(track), chunk, (rung,), tmp_path / str(group))
         bodies.add(b"".join(file.read_bytes() for _, file in made.segments))
     assert (len(bodies) == 1) is alike
