@@ -16,6 +16,7 @@ from millrace.streams.embedded.folding import reason_of
 from millrace.streams.embedded.letters import append_letter
 from millrace.streams.embedded.metrics import Metrics
 from millrace.streams.embedded.records import Record
+from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.requests import Requests
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
 
@@ -38,8 +39,9 @@ class Hand:
 class Desk:
     """One work: its queues by lane, how many requests are in hand, when it was last served."""
 
-    def __init__(self, work: Work, topology: str) -> None:
+    def __init__(self, work: Work, topology: str, number: int) -> None:
         self.work = work
+        self.number = number
         self.topology = topology
         self.queues: list[Queue] = [[] for _ in work.lanes]
         self.requests: list[Requests] = []
@@ -66,16 +68,26 @@ class Board:
     """All works of all topologies."""
 
     def __init__(
-        self, topologies: tuple[Topology, ...], log: PartitionedLog, metrics: Metrics
+        self,
+        topologies: tuple[Topology, ...],
+        log: PartitionedLog,
+        metrics: Metrics,
+        redriven: Redriven,
     ) -> None:
         self._metrics = metrics
+        self._redriven = redriven
         self._turn = 0
         self._desks: dict[str, Desk] = {}
         for topology in topologies:
             for work in topology.works:
-                desk = self._desks[work.name] = Desk(work, topology.name)
                 step = f"{topology.name}/{work.name}"
+                number = log.store.number_of("step", step)
+                desk = self._desks[work.name] = Desk(work, topology.name, number)
                 desk.requests += requests_of(work, step, log)
+                for place in redriven.of(number):
+                    record = log.find(place)
+                    if record is not None and record.is_readable:
+                        self.again(work.name, record)
 
     def refill(self) -> bool:
         """Looks for committed requests; whether there are bad ones for `settle`."""
@@ -136,6 +148,7 @@ class Board:
         """Marks the request done."""
         hand.requests.finish(hand.record.offset)
         tx.join(hand.requests)
+        self._redriven.done(tx, self._desks[hand.work.name].number, hand.record.place)
 
     def fail(self, tx: Transaction, hand: Hand, failure: Failure) -> None:
         """Appends what the work says of its failure, and marks the request done, in one."""
@@ -152,8 +165,8 @@ class Board:
             tx.emit(f"{work.name}/failed", number, output, cause, tx.now_ms)
         self.finish(tx, hand)
 
-    def redrive(self, step: str, record: Record) -> bool:
-        """Does a request again that was a dead letter; whether there is such a work."""
+    def again(self, step: str, record: Record) -> bool:
+        """Queues a request that `Redriven` keeps; whether there is such a work."""
         desk = self._desks.get(step)
         if desk is None:
             return False

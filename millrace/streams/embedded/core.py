@@ -19,7 +19,8 @@ from millrace.streams.embedded.metrics import Metrics
 from millrace.streams.embedded.points import At, nowhere
 from millrace.streams.embedded.positions import Positions
 from millrace.streams.embedded.records import Decode
-from millrace.streams.embedded.redriving import Redriver
+from millrace.streams.embedded.redriven import Redriven
+from millrace.streams.embedded.redriving import Redriver, steps_of
 from millrace.streams.embedded.store import Store, busy_errors
 from millrace.streams.embedded.submissions import Submission
 from millrace.streams.embedded.tasks import Task
@@ -61,10 +62,14 @@ class Core:
             if topology.folds
             for index in range(count)
         ]
-        self.board = Board(topologies, self.log, self.metrics)
+        self.redriven = Redriven(store)
+        self.board = Board(topologies, self.log, self.metrics, self.redriven)
         self.given_ids = GivenIds(store)
         self.positions = Positions(store)
-        self.redriver = Redriver(self.log, self.tasks, self.board, self.positions)
+        steps = steps_of(topologies, store)
+        self.redriver = Redriver(
+            self.log, self.tasks, steps, self.board, self.redriven, self.positions
+        )
         self.compactor = Compactor(self.log)
         self.log.ready = dict.fromkeys(self.tasks)
         self._now_ms = 0

@@ -203,8 +203,7 @@ class Driver:
         """Projects what is committed; whether there was anything."""
         if self.projector is None:
             return False
-        for step, record in self.core.redriver.reproject:
-            self.projector.redrive(step, record)
+        self.projector.redrive(self.core.redriver.reproject)
         self.core.redriver.reproject.clear()
         return self.projector.run(self.store.connection)
 

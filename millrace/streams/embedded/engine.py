@@ -220,10 +220,11 @@ class Engine:
                 compactor.run()
 
     def _wake_projections(self, tx: Transaction) -> None:
-        if tx.records:
-            again = list(self.core.redriver.reproject)
-            self.core.redriver.reproject.clear()
-            self._projections.wake(again)
+        again = self.core.redriver.reproject
+        if tx.records or again:
+            self._projector.redrive(again)
+            again.clear()
+            self._projections.wake()
 
     def _dispatch(self) -> None:
         """Gives requests to idle workers."""

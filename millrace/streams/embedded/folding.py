@@ -6,7 +6,6 @@ never read a clock.
 """
 
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +14,7 @@ import msgspec
 from millrace.processors.emit import Deadline, Emit, Waiting
 from millrace.schemas import codec
 from millrace.schemas.envelope import Recorded
+from millrace.schemas.topics import TIMERS
 from millrace.streams.declarations import Fold
 from millrace.streams.embedded import waiting
 from millrace.streams.embedded.letters import append_letter
@@ -209,33 +209,42 @@ class KeyedFold:
         """Folds what queued behind the key, in order, until one raises again; how many."""
         if key not in self.parking.queues:
             return 0
+        queued = [(tx.log.find(place), part) for place, part in self.parking.queues[key]]
+        try:
+            parts = [self._part_of(record, part, key) for record, part in queued]
+        except Exception as bug:  # noqa: BLE001 - told by a dead letter; the key stays parked
+            self._told(tx, cause, key, reason_of(bug))
+            return 0
         tx.join(self.parking)
-        queued = self.parking.release(key)
+        self.parking.release(key)
         before = self.current(key)
         still = None if before is None else before.said
         waiting.say(tx, self.topology, self.fold.name, key, still, (cause.recorded, cause))
-        for place, part in queued:
-            record = tx.log.at(place)
-            self.transition(tx, record, self._part_of(record, part, key), part)
+        for (record, part), recorded in zip(queued, parts, strict=True):
+            if record is None or recorded is None:
+                self._told(tx, record or cause, key, f"there is no such part any more: {part}")
+            else:
+                self.transition(tx, record, recorded, part)
         after = self.current(key)
         if after is not None and after.deadline is not None:
             self.timers.add(after.deadline.at_ms, key)
         return len(queued)
 
-    def _part_of(self, record: Record, part: int, key: bytes) -> Recorded[Any]:
-        recorded = record.recorded
-        if self.fold.explode is None:
-            return replace(recorded, key=key)
-        for number, (part_key, event) in enumerate(self.fold.explode(recorded)):
-            if number == part:
-                return replace(recorded, key=part_key, event=event)
-        raise AssertionError(f"record {record.place} has no part {part} any more")
+    def _told(self, tx: Transaction, record: Record, key: bytes, reason: str) -> None:
+        append_letter(tx, "parked", self.topology, self.fold.name, record, reason, key)
 
-    def keys(self) -> Iterator[bytes]:
-        """All keys that hold a state, committed ones alone."""
-        query = "SELECT key FROM states WHERE step = ? AND partition = ? ORDER BY key"
-        for (key,) in self._store.connection.execute(query, self._where):
-            yield key
+    def _part_of(self, record: Record | None, part: int, key: bytes) -> Recorded[Any] | None:
+        """What was parked; None where it is no more, or a fixed explode does not make it."""
+        if record is None:
+            return None
+        recorded = record.recorded
+        # Timers are of one key, and never taken apart.
+        if self.fold.explode is None or recorded.topic == TIMERS.name:
+            return replace(recorded, key=key)
+        pairs = list(self.fold.explode(recorded))
+        if part >= len(pairs) or pairs[part][0] != key:
+            return None
+        return replace(recorded, key=key, event=pairs[part][1])
 
     def write(self, connection: Connection) -> None:
         where, changed = self._where, self._changed

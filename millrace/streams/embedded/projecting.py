@@ -4,7 +4,8 @@ At least once, and idempotent by version: rows are durable in the tables before 
 and an older version never overwrites a newer one. A projection must never hold up a fold.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +18,14 @@ from millrace.streams.embedded.metrics import Metrics
 from millrace.streams.embedded.points import At
 from millrace.streams.embedded.positions import Positions
 from millrace.streams.embedded.records import Partition, Record
+from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.store import Connection
-from millrace.streams.embedded.submissions import Lettered, Projected, Submission
+from millrace.streams.embedded.submissions import (
+    Lettered,
+    Projected,
+    Reprojected,
+    Submission,
+)
 from millrace.streams.embedded.transaction import PartitionedLog
 
 # Records that become rows of one call of the tables.
@@ -60,10 +67,16 @@ class Projector:
         self._at = at
         self._cursors: list[Cursor] = []
         positions = Positions(log.store)
+        # Records that an operator redrives, and the name of the projection.
+        self._again: deque[tuple[str, Record]] = deque()
+        redriven = Redriven(log.store)
         tables.create([project.table for t in topologies for project in t.projects])
         for topology in topologies:
             for project in topology.projects:
                 step = log.store.number_of("step", f"{topology.name}/{project.name}")
+                for record in map(log.find, redriven.of(step)):
+                    if record is not None:
+                        self._again.append((project.name, record))
                 for partition in log.partitions[project.reads.name]:
                     position = positions.stored(step, partition)
                     cursor = Cursor(project, topology.name, step, partition, position)
@@ -74,7 +87,10 @@ class Projector:
 
         StoreBusy: nothing of the batch counts; call again later.
         """
-        moved = False
+        moved = self.has_redrives
+        while self._again:
+            self._redrive(*self._again[0])
+            self._again.popleft()
         for cursor in self._cursors:
             if cursor.position < cursor.partition.committed:
                 moved = self._advance(cursor, connection) or moved
@@ -140,15 +156,21 @@ class Projector:
         step = cursor.project.name
         self._submit(Lettered(kind, cursor.topology, step, record, reason))
 
-    def redrive(self, step: str, record: Record) -> bool:
-        """Projects a record again that was a dead letter; whether there is such a projection."""
+    def redrive(self, again: Iterable[tuple[str, Record]]) -> None:
+        """Records for projections of that name, for the next run; any thread."""
+        self._again.extend(again)
+
+    @property
+    def has_redrives(self) -> bool:
+        return bool(self._again)
+
+    def _redrive(self, step: str, record: Record) -> None:
         for cursor in self._cursors:
             if cursor.project.name == step and cursor.partition is record.partition:
                 rows = self._rows(cursor, record)
                 if rows:
                     self._write(cursor, [record], rows)
-                return True
-        return False
+                self._submit(Reprojected(cursor.step, record.place))
 
     @property
     def lag(self) -> int:
@@ -162,22 +184,3 @@ def rows_of(project: Project, record: Record) -> list[Row]:
     version = Version(GENERATION, record.offset)
     rows: Any = project.rows(recorded)
     return [replace(row, version=version, at_ms=recorded.at_ms) for row in rows]
-
-
-def rebuild(project: Project, log: PartitionedLog, connection: Connection, tables: Tables) -> int:
-    """Projects the whole topic into other tables; how many records. For `millrace rebuild`.
-
-    Records that are dead letters of the live projection are passed over here too.
-    """
-    count = 0
-    tables.create([project.table])
-    for partition in log.partitions[project.reads.name]:
-        position, end = 0, partition.committed
-        while records := partition.read(connection, position, end, ROWS_MAX):
-            rows: list[Row] = []
-            for record in records:
-                rows += rows_of(project, record)
-            tables.upsert(project.table, rows)
-            count += len(records)
-            position = records[-1].offset + 1
-    return count

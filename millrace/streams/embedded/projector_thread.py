@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from millrace.sinks.ports import StoreBusy
 from millrace.streams.embedded.projecting import Projector
-from millrace.streams.embedded.records import Record
 from millrace.streams.embedded.store import Connection, Store
 
 BACKOFF_MIN_S = 0.05
@@ -27,17 +26,15 @@ class ProjectorThread:
         self._condition = threading.Condition()
         self._news = True
         self._closing = False
-        self._again: list[tuple[str, Record]] = []
         self._thread = threading.Thread(target=self._run, name="projector")
 
     def start(self) -> None:
         self._thread.start()
 
-    def wake(self, again: list[tuple[str, Record]]) -> None:
-        """Something was committed; `again` are records that an operator redrives."""
+    def wake(self) -> None:
+        """Something was committed, or is to be projected again."""
         with self._condition:
             self._news = True
-            self._again += again
             self._condition.notify()
 
     def close(self) -> None:
@@ -65,15 +62,8 @@ class ProjectorThread:
                 reader.close()
 
     def _catch_up(self, reader: Connection) -> None:
-        self._redrive()
         while self._projector.run(reader) and not self._closing:
             pass
-
-    def _redrive(self) -> None:
-        while self._again:
-            self._projector.redrive(*self._again[0])
-            with self._condition:
-                del self._again[0]
 
     def _wait(self) -> bool:
         """Until there is news; false when it is time to end."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.schemas import ids
-from millrace.schemas.codec import BadRecord
+from millrace.schemas.codec import BadRecord, UnknownFingerprint
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.topics import Topic
 from millrace.streams.embedded.store import (
@@ -86,6 +86,14 @@ class Record:
         if self.seen is None:
             self.seen = self._decoded()
         return self.seen
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether this build can decode the value."""
+        try:
+            return self.recorded is not None
+        except (BadRecord, UnknownFingerprint):
+            return False
 
     def _decoded(self) -> Recorded[Any]:
         partition, name = self.partition, self.partition.topic.name

@@ -1,29 +1,66 @@
 """Reads `redrives`: an operator asks, on the log, that a dead letter be tried again.
 
-It must never skip what queued before: a parked key folds its whole queue, in order.
+It must never skip what queued before: a parked key folds its whole queue, in order. What cannot be
+redriven is a dead letter, and never stops the engine: the request stays on the log for ever.
 """
 
-from millrace.schemas.codec import BadRecord
+from typing import NamedTuple
+
+from millrace.schemas.codec import BadRecord, UnknownFingerprint
 from millrace.schemas.events import RedriveRequested
 from millrace.schemas.topics import REDRIVES
+from millrace.streams.declarations import Topology
 from millrace.streams.embedded.board import Board
+from millrace.streams.embedded.letters import append_letter
 from millrace.streams.embedded.positions import Positions
 from millrace.streams.embedded.records import Partition, Record
-from millrace.streams.embedded.store import Connection
+from millrace.streams.embedded.redriven import Redriven
+from millrace.streams.embedded.store import Connection, Store
 from millrace.streams.embedded.tasks import Task
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
 
 READ_MAX = 1000
 
 
+class Step(NamedTuple):
+    """A work or a projection: its number, and the topics that it reads."""
+
+    number: int
+    topics: frozenset[str]
+
+
+# By the names of topology and step.
+Steps = dict[tuple[str, str], Step]
+
+
+def steps_of(topologies: tuple[Topology, ...], store: Store) -> Steps:
+    """All works and projections; called before the first transaction."""
+    found: Steps = {}
+    for topology in topologies:
+        reads = {work.name: work.lanes for work in topology.works}
+        reads |= {project.name: (project.reads,) for project in topology.projects}
+        for name, topics in reads.items():
+            number = store.number_of("step", f"{topology.name}/{name}")
+            found[topology.name, name] = Step(number, frozenset(t.name for t in topics))
+    return found
+
+
 class Redriver:
     """Folds, requests and projections again, as `redrives` says."""
 
     def __init__(
-        self, log: PartitionedLog, tasks: list[Task], board: Board, positions: Positions
+        self,
+        log: PartitionedLog,
+        tasks: list[Task],
+        steps: Steps,
+        board: Board,
+        redriven: Redriven,
+        positions: Positions,
     ) -> None:
         self._log = log
+        self._steps = steps
         self._board = board
+        self._redriven = redriven
         self._positions = positions
         self._tasks = {(task.topology.name, task.index): task for task in tasks}
         self._step = log.store.number_of("step", "redrives")
@@ -34,6 +71,8 @@ class Redriver:
         self._committed = dict(self._next)
         # Records for projections of that name; whoever runs these takes them after the commit.
         self.reproject: list[tuple[str, Record]] = []
+        # Requests and records for projections, of the transaction under way.
+        self._again: list[tuple[str, Record]] = []
 
     @property
     def has_work(self) -> bool:
@@ -45,63 +84,72 @@ class Redriver:
             end = partition.end
             if position >= end:
                 continue
+            tx.join(self)
             for record in partition.read(self._log.store.connection, position, end, READ_MAX):
                 position = record.offset + 1
                 self._one(tx, record)
             self._next[partition] = position
             self._positions.put(tx, self._step, partition, position)
-            tx.join(self)
 
     def _one(self, tx: Transaction, record: Record) -> None:
         try:
             wanted = record.recorded.event
-        except BadRecord:
-            # Appended by the gateway alone; what another program wrote here asks for nothing.
+        except (BadRecord, UnknownFingerprint) as bad:
+            append_letter(tx, "record", "", "redrives", record, str(bad))
             return
-        if not isinstance(wanted, RedriveRequested):
+        # Attempts that are used up come again with a retry of the video, which the fold decides.
+        if not isinstance(wanted, RedriveRequested) or wanted.kind == "work":
             return
+        reason = self._redrive(tx, wanted, record)
+        if reason:
+            step = wanted.step
+            append_letter(tx, "record", wanted.topology, step, record, reason, wanted.key)
+
+    def _redrive(self, tx: Transaction, wanted: RedriveRequested, record: Record) -> str:
+        """Why it cannot be redriven; empty where it is."""
         partition = self._partition_of(wanted)
         if partition is None or not 0 <= wanted.offset < partition.end:
-            return
+            return "there is no such place on the log"
         task = self._tasks.get((wanted.topology, partition.index))
+        if task is not None and wanted.step in task.folds and wanted.kind == "parked":
+            # A record that was parked is in its key's queue.
+            task.folds[wanted.step].redrive(tx, wanted.key, record)
+            self._folded(tx, task, record)
+            return ""
+        letter = tx.log.find(partition.base | wanted.offset)
+        if letter is None:
+            return "the record was compacted away: a newer one of its key took its place"
+        if not letter.is_readable:
+            return "this build cannot read the record either"
         if task is not None and wanted.step in task.folds:
-            self._fold_again(tx, task, wanted, record, partition)
-            return
-        letter = tx.log.at(partition.base | wanted.offset)
-        if not self._board.redrive(wanted.step, letter):
-            self.reproject.append((wanted.step, letter))
+            task.fold_late(tx, letter)
+            self._folded(tx, task, record)
+            return ""
+        step = self._steps.get((wanted.topology, wanted.step))
+        if step is None or wanted.topic not in step.topics:
+            return "there is no such step"
+        if self._redriven.add(tx, step.number, letter.place):
+            self._again.append((wanted.step, letter))
+        return ""
+
+    def _folded(self, tx: Transaction, task: Task, record: Record) -> None:
+        tx.join(task)
+        task.journal.folded(REDRIVES.name, record.offset, record.offset)
 
     def _partition_of(self, wanted: RedriveRequested) -> Partition | None:
         several = self._log.partitions.get(wanted.topic, [])
         return several[wanted.partition] if 0 <= wanted.partition < len(several) else None
-
-    def _fold_again(
-        self,
-        tx: Transaction,
-        task: Task,
-        wanted: RedriveRequested,
-        record: Record,
-        partition: Partition,
-    ) -> None:
-        """A parked key goes on; a record that could not be read is read again.
-
-        A letter of kind `work` belongs to the fold that wrote it, which reads `redrives` itself.
-        """
-        if wanted.kind == "parked":
-            task.folds[wanted.step].redrive(tx, wanted.key, record)
-        elif wanted.kind == "record":
-            task.fold_late(tx, tx.log.at(partition.base | wanted.offset))
-        else:
-            return
-        tx.join(task)
-        task.journal.folded(REDRIVES.name, record.offset, record.offset)
 
     def write(self, connection: Connection) -> None:
         """The positions write themselves."""
 
     def commit(self) -> None:
         self._committed = dict(self._next)
+        for step, record in self._again:
+            if not self._board.again(step, record):
+                self.reproject.append((step, record))
+        self._again.clear()
 
     def rollback(self) -> None:
         self._next = dict(self._committed)
-        self.reproject.clear()
+        self._again.clear()

@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS parked (
 CREATE TABLE IF NOT EXISTS done (
     step INTEGER, topic INTEGER, partition INTEGER, offset INTEGER,
     PRIMARY KEY (step, topic, partition, offset)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS redriven (
+    step INTEGER, place INTEGER, PRIMARY KEY (step, place)) WITHOUT ROWID;
 """
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",

@@ -18,6 +18,7 @@ from millrace.streams.embedded.given_ids import GivenIds
 from millrace.streams.embedded.letters import append_letter
 from millrace.streams.embedded.positions import Positions
 from millrace.streams.embedded.records import Partition, Record
+from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.transaction import Transaction
 
 
@@ -27,6 +28,7 @@ class Changed(Protocol):
     board: Board
     given_ids: GivenIds
     positions: Positions
+    redriven: Redriven
 
 
 class Submission(Protocol):
@@ -156,6 +158,23 @@ class Lettered:
 
     def apply(self, core: Changed, tx: Transaction) -> None:
         append_letter(tx, self.kind, self.topology, self.step, self.record, self.reason)
+
+    def durable(self) -> None:
+        pass
+
+    def refused(self, problem: BaseException) -> bool:
+        return True
+
+
+@dataclass(slots=True)
+class Reprojected:
+    """A record that an operator redrove is rows now, or a dead letter again."""
+
+    step: int
+    place: int
+
+    def apply(self, core: Changed, tx: Transaction) -> None:
+        core.redriven.done(tx, self.step, self.place)
 
     def durable(self) -> None:
         pass

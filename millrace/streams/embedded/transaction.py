@@ -65,13 +65,18 @@ class PartitionedLog:
             highest = partition.open(store.connection)
             self.sequence = max(self.sequence, highest + 1)
 
-    def at(self, place: int) -> Record:
-        """The record at a place; it must be there."""
+    def find(self, place: int) -> Record | None:
+        """The record at a place, None where it was compacted away."""
         offset = place & OFFSET_MAX
         partition = self._by_base[place - offset]
         records = partition.read(self.store.connection, offset, offset + 1, 1)
-        assert records, f"no record at {partition.topic.name} {partition.index} {offset}"
-        return records[0]
+        return records[0] if records else None
+
+    def at(self, place: int) -> Record:
+        """The record at a place; it must be there."""
+        record = self.find(place)
+        assert record is not None, f"no record at place {place}"
+        return record
 
     def all(self) -> list[Partition]:
         return [partition for several in self.partitions.values() for partition in several]
