@@ -5,6 +5,7 @@ Both drivers stand on it: the engine's thread (engine.py) and the simulator's se
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,10 +21,10 @@ from millrace.streams.embedded.points import At, nowhere
 from millrace.streams.embedded.positions import Positions
 from millrace.streams.embedded.records import Decode
 from millrace.streams.embedded.redriven import Redriven
-from millrace.streams.embedded.redriving import Redriver, steps_of
+from millrace.streams.embedded.redriving import Redriver, Steps, steps_of
 from millrace.streams.embedded.store import Store, busy_errors
 from millrace.streams.embedded.submissions import Submission
-from millrace.streams.embedded.tasks import Task
+from millrace.streams.embedded.tasks import Task, inputs_of
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
 
 # A batch commits when the inputs run dry or at one of these (design section 5).
@@ -70,7 +71,8 @@ class Core:
         self.redriver = Redriver(
             self.log, self.tasks, steps, self.board, self.redriven, self.positions
         )
-        self.compactor = Compactor(self.log)
+        readers = readers_of(topologies, steps, store)
+        self.compactor = Compactor(self.log, readers, self.positions)
         self.log.ready = dict.fromkeys(self.tasks)
         self._now_ms = 0
 
@@ -175,3 +177,17 @@ class Core:
 
     def _waits(self, task: Task) -> bool:
         return task.topology.name not in self.metrics.stopped
+
+
+def readers_of(
+    topologies: tuple[Topology, ...], steps: Steps, store: Store
+) -> dict[str, list[int]]:
+    """Who keeps a position in each topic; called before the first transaction."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for step in steps.values():
+        for name in step.topics:
+            found[name].append(step.number)
+    for topology in topologies:
+        for topic in inputs_of(topology):
+            found[topic.name].append(store.number_of("topology", topology.name))
+    return found
