@@ -21,11 +21,13 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
-from benchmarks.media import PAIRS, spread
+from benchmarks.media import CLIP, PAIRS, spread
 from benchmarks.servers import Served, serving
 from millrace.deploy.client import Client
 from millrace.deploy.composition import now_ms
 from millrace.deploy.keys import open_keys
+from millrace.deploy.outcome import followed
+from millrace.deploy.uploading import Sessions, upload
 from millrace.gateway.auth import Tokens
 
 CONNECTIONS = 64
@@ -82,12 +84,13 @@ async def rate(url: str, tokens: list[str], video_id: str, run: int) -> float:
         return REQUESTS / (time.monotonic() - began_s)
 
 
-async def announced(served: Served) -> str:
-    """A video to report about; nothing of it is uploaded."""
+async def published(served: Served) -> str:
+    """A video to report about: of what can't be played nothing is counted, nor appended."""
     async with Client(served.as_role("creator")) as client:
-        body = {"title": "a video", "sizeBytes": 1, "visibility": "public"}
-        video_id: str = (await client.call("POST", "/v1/uploads", body))["videoId"]
-        return video_id
+        sessions = Sessions(served.data_dir / "client-uploads.json")
+        done = await upload(client, CLIP, sessions, lambda _sent, _total: None)
+        await followed(client, done.video_id, "published", lambda _status: None)
+        return done.video_id
 
 
 def minted(data_dir: Path) -> list[str]:
@@ -104,7 +107,7 @@ def measure(pairs: int = PAIRS) -> dict[str, Any]:
     process.start()
     bare_url = f"http://127.0.0.1:{mine.recv()}"
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder) / "data") as served:
-        video_id = asyncio.run(announced(served))
+        video_id = asyncio.run(published(served))
         tokens = minted(served.data_dir)
         rows = []
         for run in range(-1, pairs):

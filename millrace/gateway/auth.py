@@ -5,6 +5,7 @@ the log names nobody.
 """
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -20,6 +21,8 @@ STAFF: frozenset[str] = frozenset({"moderator", "operator", "service"})
 ALGORITHM = "HS256"
 SUBJECT_CHARACTERS_MAX = 256
 ANONYMOUS = "anonymous:"
+# Some hundred bytes each.
+BELIEVED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class Tokens:
         self.keys = keys
         self.pseudonym_key = pseudonym_key
         self.now_ms = now_ms
+        # Tokens whose signature fitted, and when each expires: checking one again costs as much as
+        # all the rest of a small request (measured: 40 % of a playback event's time).
+        self.believed: OrderedDict[str, tuple[User, float]] = OrderedDict()
 
     def mint(self, subject: str, roles: Iterable[str], lifetime_s: int) -> str:
         """A token for the subject; lifetime in seconds."""
@@ -60,6 +66,19 @@ class Tokens:
 
     def read(self, token: str) -> User:
         """The user. Raises Problem BAD_TOKEN."""
+        known = self.believed.get(token)
+        if known is None:
+            known = self.verified(token)
+            self.believed[token] = known
+            if len(self.believed) > BELIEVED_MAX:
+                self.believed.popitem(last=False)
+        user, expires_s = known
+        if expires_s * 1000 <= self.now_ms():
+            raise Problem(BAD_TOKEN, why="it has expired")
+        return user
+
+    def verified(self, token: str) -> tuple[User, float]:
+        """Whom it names, and when it expires, seconds of the epoch. Raises Problem BAD_TOKEN."""
         claims = self.claims(token)
         subject, roles, expires_s = claims["sub"], claims["roles"], claims["exp"]
         if not isinstance(expires_s, int | float) or expires_s * 1000 <= self.now_ms():
@@ -68,11 +87,12 @@ class Tokens:
             raise Problem(BAD_TOKEN, why="its subject is empty or too long")
         if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
             raise Problem(BAD_TOKEN, why="its roles are no list of names")
-        return User(
+        user = User(
             user_id=self.pseudonym(subject),
             roles=frozenset(roles) & ROLES,
             anonymous=subject.startswith(ANONYMOUS),
         )
+        return user, expires_s
 
     def claims(self, token: str) -> dict[str, Any]:
         """Verified claims; expiry is the caller's, by the gateway's own clock."""

@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
+from itertools import count
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -46,11 +47,13 @@ VIEWER_COOKIE = "millrace_viewer"
 
 def boundary(lanes: Lanes) -> Middleware:
     """The middleware; lanes say what class of traffic a method and route are."""
+    # A request's id is this process's and a number: randomness for each costs a call of the system.
+    process, serial = secrets.token_hex(4), count(1)
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         gateway = gateway_of(request)
-        request_id = secrets.token_hex(8)
+        request_id = f"{process}{next(serial):08x}"
         request[REQUEST_ID] = request_id
         begun_s = time.perf_counter()
         gateway.in_flight += 1
@@ -62,7 +65,7 @@ def boundary(lanes: Lanes) -> Middleware:
             gateway.metrics.in_flight.dec()
         if not response.prepared:
             response.headers[REQUEST_ID_HEADER] = request_id
-        count(gateway, request, response.status, time.perf_counter() - begun_s)
+        measure(gateway, request, response.status, time.perf_counter() - begun_s)
         return response
 
     return handle
@@ -186,10 +189,9 @@ def translated(problem: web.HTTPException, request: web.Request) -> Problem:
     return Problem(MALFORMED, why=problem.reason)
 
 
-def count(gateway: Gateway, request: web.Request, status: int, seconds: float) -> None:
+def measure(gateway: Gateway, request: web.Request, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "none"
     # A method is free text on the wire; those without a route are one label.
     method = request.method if resource is not None else "none"
-    gateway.metrics.requests.labels(method, route, status).inc()
-    gateway.metrics.seconds.labels(method, route).observe(seconds)
+    gateway.metrics.answered(method, route, status, seconds)
