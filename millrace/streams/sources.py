@@ -45,6 +45,9 @@ from millrace.streams.declarations import Failure, Fold, Project, Topology, Work
 # Past the hash and the packets of the largest file accepted; a file that takes longer is hostile.
 PROBE_TIMEOUT_S = 50.0
 WHOLE_FILE_TIMEOUT_S = 3_600.0
+# Long works of many uploads must not hold every worker while chunks wait to be encoded; two workers
+# still cut one video and encode its sound side by side.
+WHOLE_FILE_SLOTS = 1
 
 
 def started(step: str, request: Any, ports: WorkPorts) -> Emit:
@@ -256,6 +259,7 @@ SOURCES_TOPOLOGY = Topology(
             failed=partial(failed, "cut"),
             still_wanted=outputs.still_wanted,
             timeout_s=WHOLE_FILE_TIMEOUT_S,
+            slots=WHOLE_FILE_SLOTS,
         ),
         Work(
             name="audio",
@@ -266,6 +270,7 @@ SOURCES_TOPOLOGY = Topology(
             failed=partial(failed, "audio"),
             still_wanted=outputs.still_wanted,
             timeout_s=WHOLE_FILE_TIMEOUT_S,
+            slots=WHOLE_FILE_SLOTS,
         ),
         Work(
             name="poster",

@@ -1,8 +1,8 @@
 """Which request goes to a worker next, and what its results become on the log.
 
 Urgent goes before normal before backfill; within a lane the request appended first; between works
-of one urgency the one that was served longest ago. Backfill never starves: every eighth slot goes
-to the lane that the others push aside. This module must never run a work or wait for one.
+of one urgency the one that was served longest ago. No lane starves: every eighth slot goes round
+the lanes that the most urgent one pushes aside. This module must never run a work or wait for one.
 """
 
 from heapq import heappop, heappush
@@ -20,7 +20,7 @@ from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.requests import Requests
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
 
-# Every so many slots the least urgent lane goes first.
+# Every so many slots a lane goes first that is pushed aside.
 BACKFILL_EVERY = 8
 Queue = list[tuple[int, Record, Requests]]
 
@@ -77,6 +77,8 @@ class Board:
         self._metrics = metrics
         self._redriven = redriven
         self._turn = 0
+        # The turn at which each lane was served last.
+        self._lane_served: dict[int, int] = {}
         self._desks: dict[str, Desk] = {}
         for topology in topologies:
             for work in topology.works:
@@ -117,8 +119,10 @@ class Board:
             return None
         self._turn += 1
         backwards = self._turn % BACKFILL_EVERY == 0
-        lanes = [lane for lane, _ in waiting]
-        lane = max(lanes) if backwards else min(lanes)
+        lane, *pushed_aside = sorted({lane for lane, _ in waiting})
+        if backwards and pushed_aside:
+            lane = min(pushed_aside, key=lambda lane: self._lane_served.get(lane, 0))
+        self._lane_served[lane] = self._turn
         desk = min((d for at, d in waiting if at == lane), key=lambda desk: desk.served)
         desk.served = self._turn
         desk.in_hand += 1

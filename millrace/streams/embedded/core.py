@@ -32,6 +32,8 @@ RECORDS_MAX = 2000
 BATCH_S = 0.1
 # Records that a task folds before the next one has its turn.
 SLICE = 250
+# A clock that goes back further was wrong before; waiting for it would stop every timer so long.
+CLOCK_BACK_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,11 @@ class Core:
         self._now_ms = 0
 
     def now_ms(self) -> int:
-        """Append time; it never goes back, whatever the machine's clock does."""
-        self._now_ms = max(self._now_ms, self.options.now_ms())
+        """Append time. It never goes back a little; a clock that was far ahead is set right."""
+        now_ms = self.options.now_ms()
+        if now_ms < self._now_ms - CLOCK_BACK_MS:
+            self._now_ms = now_ms
+        self._now_ms = max(self._now_ms, now_ms)
         return self._now_ms
 
     def begin(self) -> Transaction:

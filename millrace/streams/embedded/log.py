@@ -17,7 +17,7 @@ from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event
 from millrace.schemas.topics import Topic
 from millrace.sinks.ports import Append, Appended, StoreBusy
-from millrace.streams.embedded.records import Record
+from millrace.streams.embedded.records import Partition, Record
 from millrace.streams.embedded.store import Connection
 from millrace.streams.embedded.submissions import Appending, Outside, Submission
 from millrace.streams.embedded.transaction import PartitionedLog
@@ -41,14 +41,25 @@ class Mailbox:
         with self._lock:
             self._calls.append(call)
             asleep = len(self._calls) == 1
-        if asleep and not self._loop.is_closed():
+        if asleep:
+            self._wake()
+
+    def _wake(self) -> None:
+        try:
             self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
 
     def _drain(self) -> None:
         while self._calls:
             try:
                 # Left in place until it is done: whoever adds behind it need not wake the loop.
                 self._calls[0]()
+            except BaseException:
+                # The loop's handler has it; those behind it have a turn of their own.
+                self._wake()
+                raise
             finally:
                 with self._lock:
                     self._calls.popleft()
@@ -180,17 +191,25 @@ class EmbeddedLog:
             return ()
         where = self._log.partitions[topic][partition]
         if after_offset + 1 >= where.tail[0]:
-            records = where.read(self._reader, after_offset + 1, where.committed, limit)
-            return tuple(readable(records))
-        return await asyncio.to_thread(self._read_stored, topic, partition, after_offset, limit)
+            return self._page(where, after_offset, limit)
+        return await asyncio.to_thread(self._read_stored, where, after_offset, limit)
 
     def _read_stored(
-        self, topic: str, partition: int, after_offset: int, limit: int
+        self, where: Partition, after_offset: int, limit: int
     ) -> tuple[Recorded[Event], ...]:
-        where = self._log.partitions[topic][partition]
         with self._reading:
+            return self._page(where, after_offset, limit)
+
+    def _page(self, where: Partition, after_offset: int, limit: int) -> tuple[Recorded[Event], ...]:
+        """The next page with something in it that can be read; empty at the end alone."""
+        found: list[Recorded[Event]] = []
+        while not found:
             records = where.read(self._reader, after_offset + 1, where.committed, limit)
-        return tuple(readable(records))
+            if not records:
+                break
+            found = readable(records)
+            after_offset = records[-1].offset
+        return tuple(found)
 
     async def end(self, topic: str, partition: int) -> int:
         there = self._log.partitions[topic]

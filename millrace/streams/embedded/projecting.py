@@ -47,6 +47,8 @@ class Cursor:
         self.step = step
         self.partition = partition
         self.position = position
+        # Whether the record at the position is one that only a newer build can read.
+        self.stopped = False
 
 
 class Projector:
@@ -100,6 +102,7 @@ class Projector:
         partition, end = cursor.partition, cursor.partition.committed
         records = partition.read(connection, cursor.position, end, ROWS_MAX)
         rows: list[Row] = []
+        found: list[Row] | None = []
         position = cursor.position if records else end
         for record in records:
             found = self._rows(cursor, record)
@@ -113,8 +116,15 @@ class Projector:
             self._write(cursor, records, rows)
         self._at(points.ROWS_WRITTEN)
         cursor.position = position
+        if found is not None and cursor.stopped:
+            self._stopped(cursor, 0)
         self._submit(Projected(cursor.step, partition, position))
         return True
+
+    def _stopped(self, cursor: Cursor, stopped: int) -> None:
+        cursor.stopped = bool(stopped)
+        step, partition = cursor.project.name, str(cursor.partition.index)
+        self._metrics.put("millrace_projection_stopped", stopped, step=step, partition=partition)
 
     def _rows(self, cursor: Cursor, record: Record) -> list[Row] | None:
         """The record's rows, none where it is a dead letter, None where it has to wait."""
@@ -122,12 +132,7 @@ class Projector:
         try:
             return rows_of(project, record)
         except UnknownFingerprint:
-            self._metrics.put(
-                "millrace_stopped",
-                1,
-                topology=cursor.topology,
-                partition=str(cursor.partition.index),
-            )
+            self._stopped(cursor, 1)
             return None
         except BadRecord as bad:
             self._letter(cursor, "record", record, str(bad))

@@ -82,12 +82,21 @@ def serve(order: Order, work: Work, ports: PortsFactory, name: str, parent: Conn
     try:
         make(order.scratch)
         with limits(work):
-            outcome = say_results(order, work, ports(order.scratch, name), parent)
+            outcome = say_results(order, work, opened(ports, order.scratch, name), parent)
     except StoreBusy as busy:
         outcome = Busy(str(busy))
     finally:
         shutil.rmtree(order.scratch, ignore_errors=True)
     parent.send(outcome)
+
+
+def opened(ports: PortsFactory, scratch: Path, name: str) -> WorkPorts:
+    """Raises StoreFull where the stores cannot be opened for want of space."""
+    try:
+        return ports(scratch, name)
+    except OSError as problem:
+        refuse_full(problem)
+        raise
 
 
 def make(scratch: Path) -> None:

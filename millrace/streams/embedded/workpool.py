@@ -82,6 +82,7 @@ class Worker:
         self.scratch: Path | None = None
         self.number = 0
         self.until_s = float("inf")
+        self.left_s = 0.0
         # Why it was killed, where the pool did it.
         self.verdict: Failure | None = None
 
@@ -134,8 +135,9 @@ class WorkPool:
         self._closing = True
         os.write(self._wake, b"\0")
         self._thread.join()
-        os.close(self._woken)
-        os.close(self._wake)
+        with self._lock:
+            os.close(self._woken)
+            os.close(self._wake)
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     @property
@@ -207,6 +209,8 @@ class WorkPool:
         elif isinstance(message, Made):
             assert hand is not None
             number, worker.number = worker.number, worker.number + 1
+            # Its clock stands still while it waits for the word that the result is durable.
+            worker.left_s, worker.until_s = worker.until_s - time.monotonic(), float("inf")
             self._reports.submit(Emitted(hand, number, *message, told=lambda: self._go_on(worker)))
             return
         else:
@@ -219,6 +223,11 @@ class WorkPool:
 
     def _go_on(self, worker: Worker) -> None:
         self._at(points.WORK_EMITTED)
+        with self._lock:
+            if self._closing:
+                return
+            worker.until_s = time.monotonic() + worker.left_s
+            os.write(self._wake, b"\0")
         try:
             worker.pipe.send(None)
         except OSError:

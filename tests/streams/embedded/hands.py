@@ -1,5 +1,6 @@
 """Ports for works that touch nothing, and works that misbehave, importable by worker processes."""
 
+import errno
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from millrace.processors.emit import Emit
+from millrace.processors.media.failures import MediaFailed
 from millrace.processors.media.probe import Limits
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import DeletionRequested, ObjectsDeleted
@@ -43,6 +45,10 @@ def misbehave(recorded: Recorded[DeletionRequested], ports: WorkPorts) -> Iterat
         raise StoreBusy("come back later")
     elif what == "mark":
         (ports.scratch.parent / "went-on").touch()
+    elif what == "full" and not busy_before(ports):
+        raise OSError(errno.ENOSPC, "no space left on device")
+    elif what == "full-said-otherwise" and not busy_before(ports):
+        raise MediaFailed("encode_failed", "it did not go") from OSError(errno.EDQUOT, "over quota")
     elif what == "litter":
         (ports.scratch / "litter").write_bytes(b"x" * 1000)
     yield Emit(FLOUR, ObjectsDeleted(video_id, "done", 0))

@@ -63,6 +63,23 @@ def test_the_least_urgent_lane_never_starves() -> None:
     assert taken(driver, BACKFILL_EVERY)[-1] == "later"
 
 
+def test_no_lane_starves_while_two_others_are_busy() -> None:
+    later, last = replace(MILLING, name="later"), replace(MILLING, name="last")
+    topics = (*MILL_TOPICS, later, last)
+    mill = replace(MILL, lanes=(MILLING, later, last))
+    driver = Driver(
+        (Topology("ordering", MILLING, (mill,)),),
+        ports=lambda: cast("WorkPorts", None),
+        options=Options(topics=topics, partitions=1),
+    )
+    for number in range(8 * BACKFILL_EVERY):
+        ask(driver, f"now-{number}")
+        ask(driver, f"last-{number}", last)
+        ask(driver, f"later-{number}", later)
+    lanes = [name.split("-")[0] for name in taken(driver, 4 * BACKFILL_EVERY)]
+    assert (lanes.count("later"), lanes.count("last")) == (2, 2)
+
+
 def test_a_work_holds_no_more_slots_than_it_may() -> None:
     driver = driver_of(replace(MILL, slots=2))
     for name in "abc":

@@ -252,6 +252,24 @@ async def test_appends_to_an_engine_that_closes_are_answered(tmp_path: Path) -> 
         assert not [answer for answer in answers if isinstance(answer, BaseException)]
 
 
+async def test_a_read_passes_over_a_page_that_nobody_can_read(tmp_path: Path) -> None:
+    with running(tmp_path, options=replace(OPTIONS, partitions=1)) as (engine, _):
+        for _ in range(5):
+            await engine.log.append_bytes(SACKS.name, b"rye", b"no event")
+        await engine.log.append(SACKS.name, make_sack())
+        (found,) = await engine.log.read(SACKS.name, 0, -1, 2)
+        assert found.offset == 5
+        assert await engine.log.read(SACKS.name, 0, 5, 2) == ()
+
+
+async def test_a_topology_that_stopped_is_named(tmp_path: Path) -> None:
+    with running(tmp_path, options=replace(OPTIONS, parked_a_minute_max=1)) as (engine, _):
+        assert engine.stopped == ()
+        for name in ("rye", "oat"):
+            await engine.log.append(SACKS.name, make_sack(name, etag="mouldy"))
+        await until(lambda: engine.stopped == ("tallies",))
+
+
 async def test_a_bug_in_the_engine_is_told_and_appends_are_refused(tmp_path: Path) -> None:
     def at(point: str) -> None:
         if broken:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from millrace.schemas import codec
+from millrace.schemas.codec import UnknownFingerprint
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import DeadLettered, RedriveRequested
 from millrace.schemas.topics import DEAD_LETTERS, REDRIVES, WAITING
@@ -111,6 +113,25 @@ def test_the_end_of_a_waiting_key_is_projected_as_a_deletion() -> None:
     driver.pipe(SACKS, make_sack())
     driver.settle()
     assert tables.get(table, (key,)) is None
+
+
+def test_a_record_from_the_future_stops_its_projection_until_the_build_knows_it() -> None:
+    def decode(data: bytes) -> Any:
+        if unknown:
+            raise UnknownFingerprint("0" * 16)
+        return codec.decode(data)
+
+    unknown: list[bool] = []
+    project = replace(COUNT_ROWS, reads=SACKS, rows=lambda recorded: [])
+    driver, _ = driver_of(replace(TALLIES, steps=(project,)), decode=decode)
+    driver.pipe_bytes(SACKS, b"rye", codec.encode(make_sack()))
+    unknown.append(True)
+    driver.settle()
+    name = 'millrace_projection_stopped{partition="0",step="count-rows"}'
+    assert driver.core.metrics.snapshot()[name] == 1
+    unknown.clear()
+    driver.settle()
+    assert driver.core.metrics.snapshot()[name] == 0
 
 
 def letters(driver: Driver) -> list[DeadLettered]:

@@ -103,6 +103,16 @@ def test_a_timer_comes_back_when_its_transaction_failed() -> None:
     assert names(driver) == [("VideoBlocked", "0 of 2")]
 
 
+def test_a_clock_that_jumped_ahead_and_was_set_right_is_believed() -> None:
+    driver = make_driver()
+    driver.clock.now_ms += 3_600_000
+    assert driver.core.now_ms() == START_MS + 3_600_000
+    driver.clock.now_ms = START_MS + 1000
+    assert driver.core.now_ms() == START_MS + 1000
+    driver.clock.now_ms -= 500
+    assert driver.core.now_ms() == START_MS + 1000
+
+
 def test_waiting_says_what_is_awaited_and_ends_with_a_tombstone() -> None:
     driver = make_driver()
     driver.pipe(ORDERS, make_order())

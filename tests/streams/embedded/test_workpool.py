@@ -113,6 +113,28 @@ async def test_a_busy_store_is_waited_for_and_costs_no_attempt(tmp_path: Path) -
         assert await said(engine, 3) == [("rye", "started"), ("rye", "started"), ("rye", "done")]
 
 
+@pytest.mark.parametrize("reason", ["full", "full-said-otherwise"])
+async def test_a_full_scratch_disk_is_waited_for_and_costs_no_attempt(
+    tmp_path: Path, reason: str
+) -> None:
+    with engine_of(tmp_path, work()) as engine:
+        await ask(engine, "rye", reason)
+        assert await said(engine, 3) == [("rye", "started"), ("rye", "started"), ("rye", "done")]
+
+
+async def test_the_clock_of_a_work_stops_while_it_waits_for_its_acknowledgement(
+    tmp_path: Path,
+) -> None:
+    gate = Gate()
+    with engine_of(tmp_path, work(timeout_s=1.0), at=gate.at) as engine:
+        await until(lambda: engine._pool.has_idle)
+        await ask(engine, "rye", "go")
+        await until(gate.waiting.is_set)
+        await asyncio.sleep(1.5)
+        gate.open.set()
+        assert await said(engine, 2) == [("rye", "started"), ("rye", "done")]
+
+
 async def test_a_result_is_on_the_log_before_the_work_goes_on(tmp_path: Path) -> None:
     with engine_of(tmp_path, work(timeout_s=0.7)) as engine:
         await ask(engine, "rye", "sleep")
