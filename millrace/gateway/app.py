@@ -95,7 +95,7 @@ def build_app(ports: Ports, settings: Settings) -> web.Application:
     """The whole gateway. It follows the log from startup and drains on shutdown."""
     lanes = {(route.method, route.path): route.lane for route in ROUTES}
     app = web.Application(middlewares=[boundary(lanes)], client_max_size=settings.body_bytes_max)
-    app[GATEWAY] = Gateway(
+    gateway = app[GATEWAY] = Gateway(
         ports=ports,
         settings=settings,
         tokens=Tokens(settings.token_keys, settings.pseudonym_key, ports.now_ms),
@@ -103,6 +103,7 @@ def build_app(ports: Ports, settings: Settings) -> web.Application:
         batches=Batches(ports.log, settings.partitions, settings.batch_linger_s),
         metrics=Metrics(ports.registry),
     )
+    gateway.metrics.in_flight.set_function(lambda: gateway.in_flight)
     for route in (*ROUTES, *PAGES):
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":

@@ -27,7 +27,9 @@ class Batches:
         self.pending: dict[int, list[ClientEvent]] = {}
         self.count = 0
         self.flushed: asyncio.Future[None] | None = None
-        self.flushing: set[asyncio.Task[None]] = set()
+        self.flushing: asyncio.Task[None] | None = None
+        # The linger is over, and an append is still under way.
+        self.overdue = False
 
     async def add(self, events: Sequence[ClientEvent]) -> None:
         """Returns when the events are on the log. Raises StoreBusy, Problem OVERLOADED."""
@@ -45,13 +47,24 @@ class Batches:
         await asyncio.shield(self.flushed)
 
     def begin(self) -> None:
-        """Starts the append of all that is pending; the next event opens a new batch."""
+        """Starts the append of all that is pending; the next event opens a new batch.
+
+        While one is under way the batch grows: the busier the log, the fewer its commits.
+        """
+        if self.flushing is not None:
+            self.overdue = True
+            return
         pending, flushed = self.pending, self.flushed
         assert flushed is not None, "a flush without a batch"
         self.pending, self.flushed = {}, None
-        task = asyncio.get_running_loop().create_task(self.flush(pending, flushed))
-        self.flushing.add(task)
-        task.add_done_callback(self.flushing.discard)
+        self.flushing = asyncio.get_running_loop().create_task(self.flush(pending, flushed))
+        self.flushing.add_done_callback(self.ended)
+
+    def ended(self, _: asyncio.Task[None]) -> None:
+        self.flushing = None
+        if self.overdue:
+            self.overdue = False
+            self.begin()
 
     async def flush(
         self, pending: dict[int, list[ClientEvent]], flushed: asyncio.Future[None]
@@ -75,7 +88,5 @@ class Batches:
 
     async def close(self) -> None:
         """Returns when nothing is pending any more."""
-        if self.flushed is not None:
-            await asyncio.wait({self.flushed})
-        if self.flushing:
-            await asyncio.wait(self.flushing)
+        while waits := [one for one in (self.flushed, self.flushing) if one is not None]:
+            await asyncio.wait(waits)

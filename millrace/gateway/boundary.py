@@ -57,12 +57,10 @@ def boundary(lanes: Lanes) -> Middleware:
         request[REQUEST_ID] = request_id
         begun_s = time.perf_counter()
         gateway.in_flight += 1
-        gateway.metrics.in_flight.inc()
         try:
             response = await guarded(request, handler, lanes, request_id)
         finally:
             gateway.in_flight -= 1
-            gateway.metrics.in_flight.dec()
         if not response.prepared:
             response.headers[REQUEST_ID_HEADER] = request_id
         measure(gateway, request, response.status, time.perf_counter() - begun_s)
@@ -106,7 +104,8 @@ async def admitted(request: web.Request, handler: Handler, lanes: Lanes) -> web.
         user = identify(request, gateway)
         if user is not None:
             request[USER] = user
-        check_query(request)
+        if request.query_string:
+            check_query(request)
         await limit(request, gateway, lane)
     return await handler(request)
 
