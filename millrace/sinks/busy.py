@@ -13,6 +13,8 @@ from millrace.sinks.ports import StoreBusy, StoreFull
 # EFBIG is a limit on file size, set by the machine's owner: it goes on when that is lifted.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BUSY = {errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS}
+# The engine's store has the same two sets; a test holds them together.
+_SQLITE_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 _SQLITE_BUSY = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -36,7 +38,7 @@ def busy_errors() -> Iterator[None]:
         raise
     except sqlite3.OperationalError as error:
         code = error.sqlite_errorcode & 0xFF  # without the extended part
-        if code == sqlite3.SQLITE_FULL:
+        if error.sqlite_errorcode in _SQLITE_FULL:
             raise StoreFull(str(error)) from error
         if code in _SQLITE_BUSY:
             raise StoreBusy(str(error)) from error

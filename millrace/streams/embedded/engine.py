@@ -289,11 +289,6 @@ class Engine:
             self._backoff_s = min(max(2 * self._backoff_s, BACKOFF_MIN_S), BACKOFF_MAX_S)
             self._condition.wait_for(lambda: self._closing, self._backoff_s)
 
-    @property
-    def stopped(self) -> tuple[str, ...]:
-        """Topologies that stand still because too many of their keys were parked in a minute."""
-        return tuple(sorted(self.core.metrics.stopped))
-
     def metrics(self) -> Mapping[str, float]:
         """Counters and gauges by name with labels, as Prometheus writes them."""
         metrics = self.core.metrics

@@ -24,9 +24,6 @@ class Metrics:
     def put(self, name: str, value: float, **labels: str) -> None:
         self._values[_named(name, labels)] = value
 
-    def get(self, name: str, **labels: str) -> float:
-        return self._values.get(_named(name, labels), 0.0)
-
     def parked(self, topology: str, now_ms: int) -> None:
         """A key was parked; past the limit of a minute the topology stops (design section 6)."""
         self.add("millrace_parked_total", topology=topology)

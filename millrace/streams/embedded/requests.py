@@ -76,11 +76,6 @@ class Requests:
                     taken.append(record)
         self._fetched = offset + 1
 
-    @property
-    def waiting(self) -> int:
-        """Requests that are not done."""
-        return len(self._open)
-
     def finish(self, offset: int) -> None:
         """The request is done; the caller joins this to the transaction."""
         self._finished.append(offset)

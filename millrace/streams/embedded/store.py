@@ -58,6 +58,16 @@ PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 4000",
 )
 
+# The tables' stores have the same sets; a test holds them together.
+FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+HELD = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+FAILING = {
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_NOMEM,
+}
+
 RECORD_COLUMNS = (
     "place, sequence, append_ms, key, value, id, at_ms, cause, origin, traceparent, tenant"
 )
@@ -98,15 +108,20 @@ def connect(path: Path | None) -> Connection:
 
 @contextmanager
 def busy_errors() -> Iterator[None]:
-    """SQLite's "full" and "busy" as the ports name them; every other error of SQLite is a bug."""
+    """SQLite's "full" and "busy" as the ports name them; every other error of SQLite is a bug.
+
+    A disk that fails is busy: what was not acknowledged was undone, and comes again.
+    """
     try:
         yield
     except sqlite3.OperationalError as problem:
         code = problem.sqlite_errorcode
-        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE):
+        if code in FULL:
             raise StoreFull("the disk of the data directory is full") from problem
-        if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if code & 0xFF in HELD:
             raise StoreBusy("another process holds the database of the engine") from problem
+        if code & 0xFF in FAILING:
+            raise StoreBusy(f"the database of the engine: {problem}") from problem
         raise
 
 

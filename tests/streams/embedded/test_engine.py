@@ -262,14 +262,6 @@ async def test_a_read_passes_over_a_page_that_nobody_can_read(tmp_path: Path) ->
         assert await engine.log.read(SACKS.name, 0, 5, 2) == ()
 
 
-async def test_a_topology_that_stopped_is_named(tmp_path: Path) -> None:
-    with running(tmp_path, options=replace(OPTIONS, parked_a_minute_max=1)) as (engine, _):
-        assert engine.stopped == ()
-        for name in ("rye", "oat"):
-            await engine.log.append(SACKS.name, make_sack(name, etag="mouldy"))
-        await until(lambda: engine.stopped == ("tallies",))
-
-
 async def test_a_bug_in_the_engine_is_told_and_appends_are_refused(tmp_path: Path) -> None:
     def at(point: str) -> None:
         if broken:
