@@ -118,6 +118,7 @@ def _upright(frame: VideoFrame, track: VideoTrack, size: Poster) -> VideoFrame:
         maxrate_bps=0,
         bufsize_bits=0,
         group=0,
+        own_pass=False,
         recipe="",
     )
     graph = LadderGraph(track, (still,), frame, Fraction(1))
