@@ -47,6 +47,11 @@ class Expected:
     ended: set[str] = field(default_factory=set)
     videos: dict[str, str] = field(default_factory=dict)
 
+    async def read(self, log: Log, topic: Topic, partition: int) -> None:
+        async for records in pages(log, topic.name, partition):
+            for record in records:
+                self.take(record.event)
+
     def take(self, event: Event) -> None:
         match event:
             case SourceStored():
@@ -99,9 +104,7 @@ async def fsck(log: Log, objects: Objects, partitions: int) -> Mapping[str, Any]
     expected = Expected()
     for topic in READ:
         for partition in range(partitions):
-            async for records in pages(log, topic.name, partition):
-                for record in records:
-                    expected.take(record.event)
+            await expected.read(log, topic, partition)
     return await asyncio.to_thread(check, expected, objects)
 
 

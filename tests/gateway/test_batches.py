@@ -64,11 +64,13 @@ async def test_closing_waits_for_the_batch_behind_the_one_under_way() -> None:
     log = SlowLog()
     batches = Batches(log, PARTITIONS, LINGER_S)
     first = asyncio.create_task(batches.add([event(1)]))
-    await asyncio.sleep(5 * LINGER_S)
+    while not log.begun:
+        await asyncio.sleep(0)
     second = asyncio.create_task(batches.add([event(2)]))
     await asyncio.sleep(0)
     closing = asyncio.create_task(batches.close())
-    await asyncio.sleep(5 * LINGER_S)
+    for _ in range(10):
+        await asyncio.sleep(LINGER_S)
     assert not closing.done()
     log.go.set()
     await closing

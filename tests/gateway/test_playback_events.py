@@ -149,17 +149,24 @@ async def test_what_the_viewer_is_not_offered_is_accepted_alike_and_counts_for_n
     for video_id in (private, unready, "0" * 32):
         response, body = await world.call("POST", PATH, event(video_id), headers=ben)
         assert (response.status, body) == (202, {"accepted": 1}), video_id
-    await asyncio.sleep(KNOWN_S)
-    await world.call("POST", PATH, event(blocked, 2), headers=ben)
-    assert len(reported(world)) == 1
+    # What is remembered of a video is believed for KNOWN_S.
+    for number in range(100, 100 + int(10 * KNOWN_S) + 10):
+        await asyncio.sleep(0.1)
+        before = len(reported(world))
+        await world.call("POST", PATH, event(blocked, number), headers=ben)
+        if len(reported(world)) == before:
+            break
+    else:
+        raise AssertionError("a blocked video's events are counted for ever")
+    believed = {found.event_id for found in reported(world)} - {"e1"}
     batch = {"events": [event(private), event(watched, 3), event("0" * 32)]}
     response, body = await world.call("POST", PATH, batch, headers=ben)
     assert (response.status, body) == (202, {"accepted": 3})
-    assert {found.event_id for found in reported(world)} == {"e1", "e3"}
+    assert {found.event_id for found in reported(world)} - believed == {"e1", "e3"}
     # The owner may watch what is private; nobody else learns so by what is remembered.
     await world.call("POST", PATH, event(private, 4))
     await world.call("POST", PATH, event(private, 5), headers=ben)
-    assert {found.event_id for found in reported(world)} == {"e1", "e3", "e4"}
+    assert {found.event_id for found in reported(world)} - believed == {"e1", "e3", "e4"}
 
 
 async def test_events_are_taken_while_the_tables_are_away(world: World) -> None:
