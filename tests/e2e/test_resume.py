@@ -89,7 +89,10 @@ def test_two_files_at_once_are_two_videos(
     answers = [finished(client) for client in clients]
     assert [one.status for one in answers] == [0, 0], [one.text for one in answers]
     assert answers[0].json["video_id"] != answers[1].json["video_id"]
-    assert answers[0].json["renditions"] == answers[1].json["renditions"]
+    shapes = [
+        [(r["rung"], r["segments"], r["frames"]) for r in one.json["renditions"]] for one in answers
+    ]
+    assert shapes[0] == shapes[1]
 
 
 def test_a_client_whose_server_goes_away_says_so_in_json(

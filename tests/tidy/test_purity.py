@@ -20,8 +20,12 @@ OUTSIDE = {
     "shutil", "signal", "ssl", "subprocess", "tempfile", "threading", "urllib3",
 }  # fmt: skip
 PURE_NAMES_OF_OUTSIDE = {"pathlib.PurePath", "pathlib.PurePosixPath"}
-# Here the time itself is what is measured.
-MEASURES_A_TIME = {"test_a_pool_that_waits_uses_no_cpu"}
+# Here the time itself is what is measured, or what must not have happened within it.
+MEASURES_A_TIME = {
+    "test_a_pool_that_waits_uses_no_cpu",
+    "test_a_work_goes_on_only_when_its_result_is_durable",
+    "test_the_clock_of_a_work_stops_while_it_waits_for_its_acknowledgement",
+}
 SLEEPS = ("time.sleep", "asyncio.sleep")
 # `suppress` checks too, as `except` does: this failure is allowed, any other is raised.
 CHECKS = (

@@ -86,10 +86,14 @@ class Board:
                 number = log.store.number_of("step", step)
                 desk = self._desks[work.name] = Desk(work, topology.name, number)
                 desk.requests += requests_of(work, step, log)
-                for place in redriven.of(number):
-                    record = log.find(place)
-                    if record is not None and record.is_readable:
-                        self.again(work.name, record)
+                again = [log.find(place) for place in redriven.of(number)]
+                self._take_again(work.name, again)
+
+    def _take_again(self, name: str, records: list[Record | None]) -> None:
+        """Requests that were to be done again when the engine ended, and can still be read."""
+        for record in records:
+            if record is not None and record.is_readable:
+                self.again(name, record)
 
     def refill(self) -> bool:
         """Looks for committed requests; whether there are bad ones for `settle`."""

@@ -76,9 +76,8 @@ class Projector:
         for topology in topologies:
             for project in topology.projects:
                 step = log.store.number_of("step", f"{topology.name}/{project.name}")
-                for record in map(log.find, redriven.of(step)):
-                    if record is not None:
-                        self._again.append((project.name, record))
+                again = (log.find(place) for place in redriven.of(step))
+                self._again += [(project.name, record) for record in again if record is not None]
                 for partition in log.partitions[project.reads.name]:
                     position = positions.stored(step, partition)
                     cursor = Cursor(project, topology.name, step, partition, position)

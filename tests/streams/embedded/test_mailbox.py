@@ -44,6 +44,8 @@ async def test_no_call_of_several_threads_is_lost() -> None:
 def test_a_loop_that_was_closed_hears_nothing_and_harms_nobody() -> None:
     loop = asyncio.new_event_loop()
     mailbox = Mailbox(loop)
+    heard: list[int] = []
     loop.close()
-    mailbox.put(lambda: None)
-    mailbox.put(lambda: None)
+    mailbox.put(lambda: heard.append(1))
+    mailbox.put(lambda: heard.append(2))
+    assert heard == []
