@@ -206,7 +206,8 @@ class Engine:
         self.log.committed(tx.records)
         for submission in intake:
             submission.durable()
-        self._options.at(points.AFTER_ACKNOWLEDGE)
+        if tx.records:
+            self._options.at(points.AFTER_ACKNOWLEDGE)
         self._wake_projections(tx)
         self._dispatch()
         self._compact()
