@@ -22,8 +22,6 @@ from millrace.deploy.client import ApiError, Client
 
 PARALLEL = 4
 PART_ATTEMPTS_MAX = 5
-# Kinds that are worth another try: the network's, the store's own trouble, an expired signature.
-RETRIED = frozenset({403, 408, 429, 500, 502, 503, 504, 507})
 Progress = Callable[[int, int], None]
 
 
@@ -178,7 +176,12 @@ def part_of(path: Path, number: int, part_size_bytes: int) -> bytes:
 
 
 async def put(client: Client, url: str, number: int, upload_id: str, data: bytes) -> str:
-    """Sends a part until it is there; the store's ETag. Raises ApiError after the last attempt."""
+    """Sends a part until it is there; the store's ETag. Raises ApiError after the last attempt.
+
+    Whatever the store answers, the session is asked again: an address may be old, its signature
+    over, or its port another server's while this one starts again.
+    """
+    status = 0
     for attempt in range(1, PART_ATTEMPTS_MAX + 1):
         try:
             # Presigned: the store must not see our token.
@@ -186,12 +189,13 @@ async def put(client: Client, url: str, number: int, upload_id: str, data: bytes
                 await response.read()
                 if response.status == 200:
                     return response.headers["ETag"].strip('"')
-                if response.status not in RETRIED:
-                    raise ApiError(response.status, "part_refused", f"part {number} was refused")
+                status = response.status
         except (aiohttp.ClientError, TimeoutError):
             # Counted like every other attempt; what is asked next says whether anybody answers.
-            pass
+            status = 0
         await asyncio.sleep(0.25 * 2**attempt)
         page = await standing(client, upload_id, number - 1)
         url = next((p["url"] for p in page["partUrls"] if p["number"] == number), url)
-    raise ApiError(0, "part_not_sent", f"part {number} could not be sent; try again to go on")
+    why = f"the store answers HTTP {status}" if status else "the store does not answer"
+    text = f"Part {number} could not be sent: {why}. The same command goes on where it stopped."
+    raise ApiError(status, "part_not_sent", text)

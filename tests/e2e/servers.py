@@ -211,11 +211,12 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that nobody listens on now, nor on the one after it, which is the object door's."""
     while True:
         port = random.choice(PORTS)
         try:
-            socket.create_server(("127.0.0.1", port)).close()
+            for one in (port, port + 1):
+                socket.create_server(("127.0.0.1", one)).close()
         except OSError:
             continue
         return port
