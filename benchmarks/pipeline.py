@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,7 @@ def whole_ladder(source: Path) -> tuple[Rung, ...]:
 def pair(served: Served, source: Path, rungs: tuple[Rung, ...], scratch: Path) -> dict[str, Any]:
     load = os.getloadavg()[0]
     ours = asyncio.run(publish(served, source))
-    # The server has nothing in hand now; what it still spends is in nobody's figure.
-    time.sleep(1)
+    served.rest()
     theirs = timed(ffmpeg_ladder, source, rungs, scratch)
     return {"load_before": load, "ours": ours, "ffmpeg": theirs}
 

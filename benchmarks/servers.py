@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +15,14 @@ from millrace.deploy.client import Target, target
 from millrace.deploy.settings import Settings
 
 STOP_WITHIN_S = 30.0
+IDLE_WITHIN_S = 60.0
+# What a server at rest has none of.
+UNDER_WAY = (
+    "millrace_work_in_hand",
+    "millrace_work_queued",
+    "millrace_fold_lag",
+    "millrace_projection_lag",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,20 @@ class Served:
 
     def as_role(self, role: str) -> Target:
         return target(Settings(data_dir=self.data_dir), role)
+
+    def rest(self) -> None:
+        """Returns when nothing is under way. Raises TimeoutError after IDLE_WITHIN_S."""
+        until_s = time.monotonic() + IDLE_WITHIN_S
+        while self._under_way():
+            if time.monotonic() > until_s:
+                raise TimeoutError("the server did not come to rest")
+            time.sleep(0.05)
+
+    def _under_way(self) -> bool:
+        with urllib.request.urlopen(f"{self.url}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        found = [line.rsplit(" ", 1) for line in lines if line.startswith(UNDER_WAY)]
+        return not found or any(float(value) for _, value in found)
 
     def cpu_seconds(self) -> float:
         """Of the server and the workers that live; workers are kept, so none is lost."""

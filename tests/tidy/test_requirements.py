@@ -14,7 +14,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OWN = {"millrace", "tests", "benchmarks", "tools"}
 # Run as commands or loaded by pytest, never imported.
 COMMANDS = {
-    "build", "hatchling", "import-linter", "lxml-stubs", "mypy", "pytest-asyncio",
+    "boto3-stubs", "build", "cramjam", "hatchling", "import-linter", "lxml-stubs", "mypy", "pytest-asyncio",
     "pytest-timeout", "pytest-xdist", "ruff", "types-psutil",
 }  # fmt: skip
 
@@ -42,7 +42,8 @@ def third_party(files: list[Source]) -> dict[str, str]:
     return found
 
 
-RUNTIME = declared(PROJECT["project"]["dependencies"])
+ONE_MACHINE = declared(PROJECT["project"]["dependencies"])
+RUNTIME = ONE_MACHINE | declared(PROJECT["project"]["optional-dependencies"]["cluster"])
 BUILD = declared(PROJECT["dependency-groups"]["build"])
 DEV = BUILD | declared(PROJECT["dependency-groups"]["dev"])
 
@@ -57,7 +58,7 @@ def test_tests_and_benchmarks_import_exactly_what_they_declare() -> None:
 
 
 def test_every_pin_is_within_what_is_declared() -> None:
-    for name, wanted in (("runtime", RUNTIME), ("dev", RUNTIME | DEV), ("build", BUILD)):
+    for name, wanted in (("runtime", ONE_MACHINE), ("cluster", RUNTIME), ("dev", RUNTIME | DEV), ("build", BUILD)):
         pins = pinned(name)
         assert_none(
             package
@@ -68,5 +69,5 @@ def test_every_pin_is_within_what_is_declared() -> None:
 
 def test_the_lock_files_agree_on_every_version() -> None:
     dev = pinned("dev")
-    for pins in (pinned("runtime"), pinned("build")):
+    for pins in (pinned("runtime"), pinned("cluster"), pinned("build")):
         assert {name: dev.get(name) for name in pins} == pins

@@ -198,8 +198,9 @@ class Engine:
             self._refuse(intake, problem)
             return True
         except BaseException:
-            for submission in intake:
-                submission.refused(StoreBusy("the engine crashed"))
+            # Refused with the rest, once the failure can be seen: a caller may ask for it at once.
+            with self._condition:
+                self._inbox.extendleft(reversed(intake))
             raise
         self._backoff_s = 0.0
         # Followers first: who follows after an answer must not see what was appended before it.
