@@ -14,8 +14,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OWN = {"millrace", "tests", "benchmarks", "tools"}
 # Run as commands or loaded by pytest, never imported.
 COMMANDS = {
-    "boto3-stubs", "build", "cramjam", "hatchling", "import-linter", "lxml-stubs", "mypy", "pytest-asyncio",
-    "pytest-timeout", "pytest-xdist", "ruff", "types-psutil",
+    "boto3-stubs", "build", "cramjam", "hatchling", "import-linter", "lxml-stubs", "mypy",
+    "pytest-asyncio", "pytest-timeout", "pytest-xdist", "ruff", "types-psutil",
 }  # fmt: skip
 
 
@@ -58,7 +58,8 @@ def test_tests_and_benchmarks_import_exactly_what_they_declare() -> None:
 
 
 def test_every_pin_is_within_what_is_declared() -> None:
-    for name, wanted in (("runtime", ONE_MACHINE), ("cluster", RUNTIME), ("dev", RUNTIME | DEV), ("build", BUILD)):
+    files = {"runtime": ONE_MACHINE, "cluster": RUNTIME, "dev": RUNTIME | DEV, "build": BUILD}
+    for name, wanted in files.items():
         pins = pinned(name)
         assert_none(
             package
