@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from millrace.streams.embedded import points
+from millrace.streams import points
 from tests.e2e.published import content
 from tests.e2e.servers import Answer, RunningMillrace, ServerFactory, finished, wait_for
 

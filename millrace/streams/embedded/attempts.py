@@ -15,7 +15,7 @@ from millrace.schemas.events import Event
 from millrace.sinks.ports import StoreBusy, StoreFull
 from millrace.streams.declarations import Failure, Work, WorkPorts
 from millrace.streams.embedded.board import checked
-from millrace.streams.embedded.folding import reason_of
+from millrace.streams.folding.keyed import reason_of
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 

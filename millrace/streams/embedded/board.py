@@ -12,13 +12,13 @@ from millrace.processors.emit import Emit
 from millrace.schemas import codec
 from millrace.schemas.events import Event
 from millrace.streams.declarations import Failure, Topology, Work
-from millrace.streams.embedded.folding import reason_of
-from millrace.streams.embedded.letters import append_letter
-from millrace.streams.embedded.metrics import Metrics
-from millrace.streams.embedded.records import Record
 from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.requests import Requests
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
+from millrace.streams.folding.keyed import reason_of
+from millrace.streams.folding.letters import append_letter
+from millrace.streams.folding.records import Record
+from millrace.streams.metrics import Metrics
 
 # Every so many slots a lane goes first that is pushed aside.
 BACKFILL_EVERY = 8

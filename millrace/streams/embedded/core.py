@@ -16,16 +16,16 @@ from millrace.streams.declarations import Topology
 from millrace.streams.embedded.board import Board
 from millrace.streams.embedded.compaction import Compactor
 from millrace.streams.embedded.given_ids import GivenIds
-from millrace.streams.embedded.metrics import Metrics
-from millrace.streams.embedded.points import At, nowhere
 from millrace.streams.embedded.positions import Positions
-from millrace.streams.embedded.records import Decode
 from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.redriving import Redriver, Steps, steps_of
 from millrace.streams.embedded.store import Store, busy_errors
 from millrace.streams.embedded.submissions import Submission
 from millrace.streams.embedded.tasks import Task, inputs_of
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
+from millrace.streams.folding.records import Decode
+from millrace.streams.metrics import Metrics
+from millrace.streams.points import At, nowhere
 
 # A batch commits when the inputs run dry or at one of these (design section 5).
 RECORDS_MAX = 2000

@@ -19,7 +19,6 @@ from millrace.streams.embedded.attempts import Made, attempt
 from millrace.streams.embedded.board import Hand
 from millrace.streams.embedded.core import Core, Options
 from millrace.streams.embedded.projecting import Projector
-from millrace.streams.embedded.records import Record
 from millrace.streams.embedded.store import Store
 from millrace.streams.embedded.submissions import (
     Appending,
@@ -29,6 +28,7 @@ from millrace.streams.embedded.submissions import (
     Outside,
     Submission,
 )
+from millrace.streams.folding.records import Record
 
 START_MS = 1_700_000_000_000
 # Transactions after which a driver that does not come to rest is told so.

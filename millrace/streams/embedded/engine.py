@@ -16,8 +16,8 @@ from itertools import count
 from pathlib import Path
 
 from millrace.sinks.ports import StoreBusy, Tables
+from millrace.streams import points
 from millrace.streams.declarations import Topology
-from millrace.streams.embedded import points
 from millrace.streams.embedded.board import Hand
 from millrace.streams.embedded.core import Core, Options
 from millrace.streams.embedded.lock import DirectoryLock

@@ -17,10 +17,10 @@ from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event
 from millrace.schemas.topics import Topic
 from millrace.sinks.ports import Append, Appended, StoreBusy
-from millrace.streams.embedded.records import Partition, Record
 from millrace.streams.embedded.store import Connection
 from millrace.streams.embedded.submissions import Appending, Outside, Submission
 from millrace.streams.embedded.transaction import PartitionedLog
+from millrace.streams.folding.records import Partition, Record
 
 # Records that a follower may be behind before it is ended.
 FOLLOWER_RECORDS_MAX = 10_000

@@ -11,13 +11,9 @@ from typing import Any
 
 from millrace.schemas.codec import BadRecord, UnknownFingerprint
 from millrace.sinks.ports import Row, Tables, Version
+from millrace.streams import points
 from millrace.streams.declarations import Project, Topology
-from millrace.streams.embedded import points
-from millrace.streams.embedded.folding import reason_of
-from millrace.streams.embedded.metrics import Metrics
-from millrace.streams.embedded.points import At
 from millrace.streams.embedded.positions import Positions
-from millrace.streams.embedded.records import Partition, Record
 from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.store import Connection
 from millrace.streams.embedded.submissions import (
@@ -27,6 +23,10 @@ from millrace.streams.embedded.submissions import (
     Submission,
 )
 from millrace.streams.embedded.transaction import PartitionedLog
+from millrace.streams.folding.keyed import reason_of
+from millrace.streams.folding.records import Partition, Record
+from millrace.streams.metrics import Metrics
+from millrace.streams.points import At
 
 # Records that become rows of one call of the tables.
 ROWS_MAX = 500

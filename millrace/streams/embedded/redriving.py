@@ -11,13 +11,13 @@ from millrace.schemas.events import RedriveRequested
 from millrace.schemas.topics import REDRIVES
 from millrace.streams.declarations import Topology
 from millrace.streams.embedded.board import Board
-from millrace.streams.embedded.letters import append_letter
 from millrace.streams.embedded.positions import Positions
-from millrace.streams.embedded.records import Partition, Record
 from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.store import Connection, Store
 from millrace.streams.embedded.tasks import Task
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
+from millrace.streams.folding.letters import append_letter
+from millrace.streams.folding.records import Partition, Record
 
 READ_MAX = 1000
 

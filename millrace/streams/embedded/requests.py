@@ -9,8 +9,8 @@ from typing import Any
 
 from millrace.schemas.codec import BadRecord, UnknownFingerprint
 from millrace.streams.declarations import Work
-from millrace.streams.embedded.records import Partition, Record
 from millrace.streams.embedded.store import Connection, Store
+from millrace.streams.folding.records import Partition, Record
 
 # Requests of one lane and partition that are held in memory, waiting for a slot.
 OPEN_MAX = 1000

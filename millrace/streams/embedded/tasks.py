@@ -12,16 +12,16 @@ from millrace.schemas import codec, ids
 from millrace.schemas.codec import BadRecord, UnknownFingerprint
 from millrace.schemas.events import DeadlinePassed
 from millrace.schemas.topics import TIMERS, Topic
+from millrace.streams import points
 from millrace.streams.declarations import Topology
-from millrace.streams.embedded import points
-from millrace.streams.embedded.folding import KeyedFold
-from millrace.streams.embedded.journal import Journal
-from millrace.streams.embedded.letters import append_letter
-from millrace.streams.embedded.metrics import Metrics
-from millrace.streams.embedded.points import At
-from millrace.streams.embedded.records import Partition, Record
 from millrace.streams.embedded.store import Connection, Store
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
+from millrace.streams.folding.journal import Journal
+from millrace.streams.folding.keyed import KeyedFold
+from millrace.streams.folding.letters import append_letter
+from millrace.streams.folding.records import Partition, Record
+from millrace.streams.metrics import Metrics
+from millrace.streams.points import At
 
 # Records read from the file at once; from memory they come without reading.
 READ_MAX = 512

@@ -11,10 +11,10 @@ from millrace.schemas import codec, ids
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.partitioning import partition_of
 from millrace.schemas.topics import Topic
-from millrace.streams.embedded import points
-from millrace.streams.embedded.points import At
-from millrace.streams.embedded.records import OFFSET_MAX, Decode, Partition, Record
+from millrace.streams import points
 from millrace.streams.embedded.store import Connection, Store
+from millrace.streams.folding.records import OFFSET_MAX, Decode, Partition, Record
+from millrace.streams.points import At
 
 # Topic, event and its encoding.
 Output = tuple[Topic, Any, bytes]

@@ -23,13 +23,13 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from millrace.streams import points
 from millrace.streams.declarations import Failure, Work
-from millrace.streams.embedded import points
 from millrace.streams.embedded.attempts import Made
 from millrace.streams.embedded.board import Hand
-from millrace.streams.embedded.points import At
 from millrace.streams.embedded.submissions import Emitted, Failed, Finished, Submission
 from millrace.streams.embedded.worker import Busy, Order, PortsFactory
+from millrace.streams.points import At
 
 PROGRAM = "import sys; sys.path[:] = {path!r}; from {module} import main; main({requests}, {life})"
 # A worker that can't even start is a bug of the installation; the engine crashes and says so.

@@ -15,7 +15,7 @@ from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import DeletionRequested, ObjectsDeleted
 from millrace.sinks.ports import StoreBusy
 from millrace.streams.declarations import WorkPorts
-from millrace.streams.embedded.points import nowhere
+from millrace.streams.points import nowhere
 from tests.streams.embedded.mill import FLOUR
 
 

@@ -12,13 +12,13 @@ from millrace.schemas.codec import UnknownFingerprint
 from millrace.schemas.events import RedriveRequested
 from millrace.schemas.topics import DEAD_LETTERS, OBJECT_NOTIFICATIONS, REDRIVES, Topic
 from millrace.sinks.ports import StoreFull
+from millrace.streams import points
 from millrace.streams.declarations import Topology
-from millrace.streams.embedded import points
 from millrace.streams.embedded.core import Core, Options
 from millrace.streams.embedded.driver import START_MS, Driver
-from millrace.streams.embedded.records import TAIL_MAX
 from millrace.streams.embedded.store import FILE_NAME, Store
 from millrace.streams.embedded.submissions import Appending, Outside
+from millrace.streams.folding.records import TAIL_MAX
 from tests.streams.embedded.mill import (
     COUNTER,
     COUNTS,

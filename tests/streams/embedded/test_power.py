@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from millrace.schemas import codec
+from millrace.streams import points
 from millrace.streams.declarations import Topology
-from millrace.streams.embedded import points
 from millrace.streams.embedded.core import Core, Options
 from millrace.streams.embedded.driver import START_MS
 from millrace.streams.embedded.store import FILE_NAME, Store

@@ -13,8 +13,8 @@ from millrace.schemas.events import DeadLettered, RedriveRequested
 from millrace.schemas.topics import DEAD_LETTERS, REDRIVES, WAITING
 from millrace.sinks.ports import Column, Row, StoreBusy, Table, Version
 from millrace.sinks.sqlite_tables import SqliteTables
+from millrace.streams import points
 from millrace.streams.declarations import Project, Topology
-from millrace.streams.embedded import points
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import Driver
 from tests.streams.embedded.mill import (

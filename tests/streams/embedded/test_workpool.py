@@ -16,11 +16,11 @@ import pytest
 
 from millrace.schemas.events import DeletionRequested
 from millrace.sinks.sqlite_tables import SqliteTables
+from millrace.streams import points
 from millrace.streams.declarations import Topology, Work
-from millrace.streams.embedded import points
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.engine import Engine
-from millrace.streams.embedded.points import At
+from millrace.streams.points import At
 from tests.streams.embedded.hands import bare_ports, misbehave
 from tests.streams.embedded.mill import FLOUR, MILL, MILL_TOPICS, MILLING
 

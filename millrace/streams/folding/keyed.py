@@ -16,14 +16,14 @@ from millrace.schemas import codec
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.topics import TIMERS
 from millrace.streams.declarations import Fold
-from millrace.streams.embedded import waiting
-from millrace.streams.embedded.letters import append_letter
-from millrace.streams.embedded.metrics import Metrics
-from millrace.streams.embedded.parking import Parking
-from millrace.streams.embedded.records import Record
 from millrace.streams.embedded.store import Connection, Store
-from millrace.streams.embedded.timers import Timers
 from millrace.streams.embedded.transaction import Output, Transaction
+from millrace.streams.folding import waiting
+from millrace.streams.folding.letters import append_letter
+from millrace.streams.folding.parking import Parking
+from millrace.streams.folding.records import Record
+from millrace.streams.folding.timers import Timers
+from millrace.streams.metrics import Metrics
 
 # A state is read and written whole; design: joins keep bitsets and running figures, no lists.
 STATE_BYTES_MAX = 64 * 1024

@@ -7,8 +7,8 @@ parked key: the queue is in the state.
 from millrace.schemas import codec, ids
 from millrace.schemas.events import DeadLettered
 from millrace.schemas.topics import DEAD_LETTERS
-from millrace.streams.embedded.records import Record
 from millrace.streams.embedded.transaction import Transaction
+from millrace.streams.folding.records import Record
 
 
 def append_letter(

@@ -6,8 +6,8 @@ on. A queue must never be taken apart out of order, nor lose a record that it wa
 
 from typing import Any
 
-from millrace.streams.embedded.records import Record
 from millrace.streams.embedded.store import Connection, Store
+from millrace.streams.folding.records import Record
 
 # Place of a record, and number of the part that a fold exploded it into.
 Queued = tuple[int, int]
