@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from millrace.schemas import events as e
 from millrace.schemas.events import Event
+from millrace.schemas.partitioning import partition_of
 
 Cleanup = Literal["delete", "compact"]
 Key = Callable[[Any], bytes]
@@ -21,7 +22,8 @@ PARTITIONS = 64
 class Topic:
     """A topic as declared.
 
-    events is empty for raw bytes that are not ours (the store's notifications, as JSON).
+    events is empty for raw bytes that are not ours (the store's notifications, as JSON). partition
+    says where a record lies, if its key does not.
     """
 
     name: str
@@ -29,6 +31,19 @@ class Topic:
     key: Key
     partitions: int = PARTITIONS
     cleanup: Cleanup = "delete"
+    partition: Callable[[Any], int] | None = None
+
+
+def partition_for(topic: Topic, event: Event | None, key: bytes, partitions: int) -> int:
+    """Where a record lies among so many partitions; by its key, unless its topic says otherwise.
+
+    A partition that the event names and the topic does not have is nobody's: the key says again.
+    """
+    if topic.partition is not None and event is not None:
+        named = topic.partition(event)
+        if 0 <= named < partitions:
+            return named
+    return partition_of(key, partitions)
 
 
 def by_video(event: Any) -> bytes:
@@ -72,6 +87,11 @@ def by_key(event: e.DeadlinePassed | e.DeadLettered | e.RedriveRequested) -> byt
 
 def by_topology(event: e.JournalWritten) -> bytes:
     return event.topology.encode()
+
+
+def as_named(event: e.JournalWritten | e.RedriveRequested) -> int:
+    """Beside what it is about, so that the task that owns the one reads the other."""
+    return event.partition
 
 
 def by_object(event: bytes) -> bytes:
@@ -172,9 +192,9 @@ VIEW_TOTALS = Topic("view-totals", (e.VideoHourCounted,), by_hour)
 CATALOG = Topic("catalog", (e.VideoDocument,), by_video, cleanup="compact")
 WAITING = Topic("waiting", (e.StepWaiting,), by_step, cleanup="compact")
 TIMERS = Topic("timers", (e.DeadlinePassed,), by_key)
-JOURNALS = Topic("journals", (e.JournalWritten,), by_topology)
+JOURNALS = Topic("journals", (e.JournalWritten,), by_topology, partition=as_named)
 DEAD_LETTERS = Topic("dead-letters", (e.DeadLettered,), by_key)
-REDRIVES = Topic("redrives", (e.RedriveRequested,), by_key)
+REDRIVES = Topic("redrives", (e.RedriveRequested,), by_key, partition=as_named)
 
 TOPICS: tuple[Topic, ...] = (
     OBJECT_NOTIFICATIONS,

@@ -80,6 +80,31 @@ def test_a_key_lies_on_one_partition_that_exists(key: bytes, partitions: int) ->
     assert found == (partitioning.murmur2(key) & 0x7FFFFFFF) % partitions
 
 
+def test_a_redrive_lies_beside_the_record_that_it_names_and_a_journal_beside_its_task() -> None:
+    journal = e.JournalWritten("uploads", 3, (), ())
+    assert topics.partition_for(topics.JOURNALS, journal, b"uploads", 4) == 3
+    for named, key in ((2, b"abc"), (1, b"foobar")):
+        wish = e.RedriveRequested(
+            "letter", "uploads", "uploads", "record", "uploads", named, 7, key
+        )
+        assert topics.partition_for(topics.REDRIVES, wish, key, 4) == named
+
+
+@pytest.mark.parametrize("named", [-1, 4, 1 << 30])
+def test_a_redrive_of_a_partition_that_is_not_there_lies_where_its_key_does(named: int) -> None:
+    wish = e.RedriveRequested("letter", "uploads", "uploads", "record", "uploads", named, 7, b"abc")
+    expected = partitioning.partition_of(b"abc", 4)
+    assert topics.partition_for(topics.REDRIVES, wish, b"abc", 4) == expected
+
+
+def test_other_records_lie_where_their_key_says() -> None:
+    deleted = e.VideoDeleted("rye")
+    expected = partitioning.partition_of(b"rye", 4)
+    assert topics.partition_for(topics.PUBLICATIONS, deleted, b"rye", 4) == expected
+    # Bytes that are not ours name nothing.
+    assert topics.partition_for(topics.REDRIVES, None, b"rye", 4) == expected
+
+
 def test_ids_follow_from_causes_and_differ_by_each_part() -> None:
     made = ids.caused("step", "cause", 0)
     assert made == ids.caused("step", "cause", 0)

@@ -16,12 +16,12 @@ from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.sinks.tables import TABLES
 from millrace.streams import points
 from millrace.streams.declarations import Failure, Topology, WorkPorts
-from millrace.streams.embedded.attempts import Made
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import START_MS, Attempt, Driver
 from millrace.streams.embedded.submissions import Appending, Failed, Outside
 from millrace.streams.embedded.tasks import Input, Task
 from millrace.streams.points import nowhere
+from millrace.streams.working.attempts import Made
 from tests.simulation.compare import Facts, facts
 from tests.simulation.script import DAYS, HOUR_MS, Fact
 

@@ -8,21 +8,20 @@ the lanes that the most urgent one pushes aside. This module must never run a wo
 from heapq import heappop, heappush
 from typing import Any
 
-from millrace.processors.emit import Emit
-from millrace.schemas import codec
-from millrace.schemas.events import Event
+from millrace.schemas.envelope import Recorded
 from millrace.streams.declarations import Failure, Topology, Work
+from millrace.streams.embedded.partitions import StoredRecord
 from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.requests import Requests
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
 from millrace.streams.folding.keyed import reason_of
 from millrace.streams.folding.letters import append_letter
-from millrace.streams.folding.records import Record
 from millrace.streams.metrics import Metrics
+from millrace.streams.working.attempts import checked
 
 # Every so many slots a lane goes first that is pushed aside.
 BACKFILL_EVERY = 8
-Queue = list[tuple[int, Record, Requests]]
+Queue = list[tuple[int, StoredRecord, Requests]]
 
 
 class Hand:
@@ -30,10 +29,14 @@ class Hand:
 
     __slots__ = ("record", "requests", "work")
 
-    def __init__(self, work: Work, record: Record, requests: Requests) -> None:
+    def __init__(self, work: Work, record: StoredRecord, requests: Requests) -> None:
         self.work = work
         self.record = record
         self.requests = requests
+
+    @property
+    def recorded(self) -> Recorded[Any]:
+        return self.record.recorded
 
 
 class Desk:
@@ -89,7 +92,7 @@ class Board:
                 again = [log.find(place) for place in redriven.of(number)]
                 self._take_again(work.name, again)
 
-    def _take_again(self, name: str, records: list[Record | None]) -> None:
+    def _take_again(self, name: str, records: list[StoredRecord | None]) -> None:
         """Requests that were to be done again when the engine ended, and can still be read."""
         for record in records:
             if record is not None and record.is_readable:
@@ -173,7 +176,7 @@ class Board:
             tx.emit(f"{work.name}/failed", number, output, cause, tx.now_ms)
         self.finish(tx, hand)
 
-    def again(self, step: str, record: Record) -> bool:
+    def again(self, step: str, record: StoredRecord) -> bool:
         """Queues a request that `Redriven` keeps; whether there is such a work."""
         desk = self._desks.get(step)
         if desk is None:
@@ -198,16 +201,3 @@ class Board:
     def unfinished(self) -> int:
         """Requests queued or in hand."""
         return sum(desk.in_hand + sum(map(len, desk.queues)) for desk in self._desks.values())
-
-
-def checked(work: Work, emit: Emit) -> tuple[Any, Event, bytes]:
-    """The output, encoded. Raises UndeclaredEmit where the work did not declare it."""
-    if emit.topic.name not in {topic.name for topic in work.writes}:
-        raise UndeclaredEmit(f"{work.name} does not declare that it writes {emit.topic.name}")
-    if type(emit.event) not in emit.topic.events:
-        raise UndeclaredEmit(f"{emit.topic.name} does not carry {type(emit.event).__name__}")
-    return emit.topic, emit.event, codec.encode(emit.event)
-
-
-class UndeclaredEmit(AssertionError):
-    """A work emitted what its declaration does not say: a bug of the work."""

@@ -8,10 +8,10 @@ before it, which no later one says again.
 
 from collections.abc import Collection, Mapping
 
+from millrace.streams.embedded.partitions import Partition
 from millrace.streams.embedded.positions import Positions
 from millrace.streams.embedded.store import busy_errors
 from millrace.streams.embedded.transaction import PartitionedLog
-from millrace.streams.folding.records import Partition
 
 # A partition is compacted when it holds this many records, and again whenever it has doubled.
 RECORDS_MIN = 2000

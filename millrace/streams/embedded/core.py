@@ -21,9 +21,10 @@ from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.redriving import Redriver, Steps, steps_of
 from millrace.streams.embedded.store import Store, busy_errors
 from millrace.streams.embedded.submissions import Submission
-from millrace.streams.embedded.tasks import Task, inputs_of
+from millrace.streams.embedded.tasks import Task
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
 from millrace.streams.folding.records import Decode
+from millrace.streams.folding.task import inputs_of
 from millrace.streams.metrics import Metrics
 from millrace.streams.points import At, nowhere
 

@@ -22,13 +22,14 @@ from millrace.streams.embedded.board import Hand
 from millrace.streams.embedded.core import Core, Options
 from millrace.streams.embedded.lock import DirectoryLock
 from millrace.streams.embedded.log import EmbeddedLog
+from millrace.streams.embedded.pool_reports import PoolReports
 from millrace.streams.embedded.projecting import Projector
 from millrace.streams.embedded.projector_thread import ProjectorThread
 from millrace.streams.embedded.store import FILE_NAME, Store
 from millrace.streams.embedded.submissions import Appending, Projected, Submission
 from millrace.streams.embedded.transaction import Transaction
-from millrace.streams.embedded.worker import PortsFactory
-from millrace.streams.embedded.workpool import Launch, Reports, WorkPool
+from millrace.streams.working.worker import PortsFactory
+from millrace.streams.working.workpool import Launch, WorkPool
 
 # How long a store that was busy is left alone: from the first time to the longest, doubling.
 BACKOFF_MIN_S = 0.05
@@ -99,7 +100,7 @@ class Engine:
         self._projector = projector
         self._projections = ProjectorThread(projector, self._store, self._crash)
         works = tuple(work for topology in topologies for work in topology.works)
-        reports = Reports(self.submit, self._busy, self._nudge, self._dropped, self._crash)
+        reports = PoolReports(self.submit, self._busy, self._nudge, self._dropped, self._crash, at)
         scratch = data_dir / "scratch"
         self._pool = WorkPool(Launch(works, ports), workers, scratch, reports, at)
         self._thread = threading.Thread(target=self._run, name="engine")

@@ -17,10 +17,10 @@ from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event
 from millrace.schemas.topics import Topic
 from millrace.sinks.ports import Append, Appended, StoreBusy
+from millrace.streams.embedded.partitions import Partition, StoredRecord
 from millrace.streams.embedded.store import Connection
 from millrace.streams.embedded.submissions import Appending, Outside, Submission
 from millrace.streams.embedded.transaction import PartitionedLog
-from millrace.streams.folding.records import Partition, Record
 
 # Records that a follower may be behind before it is ended.
 FOLLOWER_RECORDS_MAX = 10_000
@@ -174,7 +174,7 @@ class EmbeddedLog:
             self._followers.add(follower)
         return follower
 
-    def committed(self, records: Sequence[Record]) -> None:
+    def committed(self, records: Sequence[StoredRecord]) -> None:
         """Feeds the followers; the engine's thread calls it after each commit."""
         with self._following:
             followers = list(self._followers)
@@ -230,7 +230,7 @@ def tell(future: asyncio.Future[tuple[Appended, ...]], result: Answer) -> None:
         future.set_result(result)
 
 
-def readable(records: Sequence[Record]) -> list[Recorded[Any]]:
+def readable(records: Sequence[StoredRecord]) -> list[Recorded[Any]]:
     """The records that are events or tombstones; the others are in the dead letters, or wait."""
     found = []
     for record in records:

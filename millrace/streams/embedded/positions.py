@@ -3,9 +3,9 @@
 A position is written after what it stands for is durable, never before.
 """
 
+from millrace.streams.embedded.partitions import Partition
 from millrace.streams.embedded.store import Connection, Store
 from millrace.streams.embedded.transaction import Transaction
-from millrace.streams.folding.records import Partition
 
 
 class Positions:

@@ -13,6 +13,7 @@ from millrace.schemas.codec import BadRecord, UnknownFingerprint
 from millrace.sinks.ports import Row, Tables, Version
 from millrace.streams import points
 from millrace.streams.declarations import Project, Topology
+from millrace.streams.embedded.partitions import Partition, StoredRecord
 from millrace.streams.embedded.positions import Positions
 from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.store import Connection
@@ -24,7 +25,6 @@ from millrace.streams.embedded.submissions import (
 )
 from millrace.streams.embedded.transaction import PartitionedLog
 from millrace.streams.folding.keyed import reason_of
-from millrace.streams.folding.records import Partition, Record
 from millrace.streams.metrics import Metrics
 from millrace.streams.points import At
 
@@ -70,7 +70,7 @@ class Projector:
         self._cursors: list[Cursor] = []
         positions = Positions(log.store)
         # Records that an operator redrives, and the name of the projection.
-        self._again: deque[tuple[str, Record]] = deque()
+        self._again: deque[tuple[str, StoredRecord]] = deque()
         redriven = Redriven(log.store)
         tables.create([project.table for t in topologies for project in t.projects])
         for topology in topologies:
@@ -125,7 +125,7 @@ class Projector:
         step, partition = cursor.project.name, str(cursor.partition.index)
         self._metrics.put("millrace_projection_stopped", stopped, step=step, partition=partition)
 
-    def _rows(self, cursor: Cursor, record: Record) -> list[Row] | None:
+    def _rows(self, cursor: Cursor, record: StoredRecord) -> list[Row] | None:
         """The record's rows, none where it is a dead letter, None where it has to wait."""
         project = cursor.project
         try:
@@ -139,7 +139,7 @@ class Projector:
             self._letter(cursor, "parked", record, reason_of(bug))
         return []
 
-    def _write(self, cursor: Cursor, records: list[Record], rows: list[Row]) -> None:
+    def _write(self, cursor: Cursor, records: list[StoredRecord], rows: list[Row]) -> None:
         """Upserts the rows; where one has the wrong shape, its record alone is a dead letter."""
         try:
             self._tables.upsert(cursor.project.table, rows)
@@ -149,18 +149,18 @@ class Projector:
                 if record.offset in versions:
                     self._write_alone(cursor, record, rows)
 
-    def _write_alone(self, cursor: Cursor, record: Record, rows: list[Row]) -> None:
+    def _write_alone(self, cursor: Cursor, record: StoredRecord, rows: list[Row]) -> None:
         own = [row for row in rows if row.version.offset == record.offset]
         try:
             self._tables.upsert(cursor.project.table, own)
         except ValueError as bug:
             self._letter(cursor, "parked", record, reason_of(bug))
 
-    def _letter(self, cursor: Cursor, kind: str, record: Record, reason: str) -> None:
+    def _letter(self, cursor: Cursor, kind: str, record: StoredRecord, reason: str) -> None:
         step = cursor.project.name
         self._submit(Lettered(kind, cursor.topology, step, record, reason))
 
-    def redrive(self, again: Iterable[tuple[str, Record]]) -> None:
+    def redrive(self, again: Iterable[tuple[str, StoredRecord]]) -> None:
         """Records for projections of that name, for the next run; any thread."""
         self._again.extend(again)
 
@@ -168,7 +168,7 @@ class Projector:
     def has_redrives(self) -> bool:
         return bool(self._again)
 
-    def _redrive(self, step: str, record: Record) -> None:
+    def _redrive(self, step: str, record: StoredRecord) -> None:
         for cursor in self._cursors:
             if cursor.project.name == step and cursor.partition is record.partition:
                 rows = self._rows(cursor, record)
@@ -182,7 +182,7 @@ class Projector:
         return sum(max(0, c.partition.committed - c.position) for c in self._cursors)
 
 
-def rows_of(project: Project, record: Record) -> list[Row]:
+def rows_of(project: Project, record: StoredRecord) -> list[Row]:
     """The rows with their version. Raises what the projection raises; BadRecord."""
     recorded = record.recorded
     version = Version(GENERATION, record.offset)

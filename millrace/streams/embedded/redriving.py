@@ -11,13 +11,13 @@ from millrace.schemas.events import RedriveRequested
 from millrace.schemas.topics import REDRIVES
 from millrace.streams.declarations import Topology
 from millrace.streams.embedded.board import Board
+from millrace.streams.embedded.partitions import Partition, StoredRecord
 from millrace.streams.embedded.positions import Positions
 from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.store import Connection, Store
 from millrace.streams.embedded.tasks import Task
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
 from millrace.streams.folding.letters import append_letter
-from millrace.streams.folding.records import Partition, Record
 
 READ_MAX = 1000
 
@@ -70,9 +70,9 @@ class Redriver:
         }
         self._committed = dict(self._next)
         # Records for projections of that name; whoever runs these takes them after the commit.
-        self.reproject: list[tuple[str, Record]] = []
+        self.reproject: list[tuple[str, StoredRecord]] = []
         # Requests and records for projections, of the transaction under way.
-        self._again: list[tuple[str, Record]] = []
+        self._again: list[tuple[str, StoredRecord]] = []
 
     @property
     def has_work(self) -> bool:
@@ -91,7 +91,7 @@ class Redriver:
             self._next[partition] = position
             self._positions.put(tx, self._step, partition, position)
 
-    def _one(self, tx: Transaction, record: Record) -> None:
+    def _one(self, tx: Transaction, record: StoredRecord) -> None:
         try:
             wanted = record.recorded.event
         except (BadRecord, UnknownFingerprint) as bad:
@@ -105,7 +105,7 @@ class Redriver:
             step = wanted.step
             append_letter(tx, "record", wanted.topology, step, record, reason, wanted.key)
 
-    def _redrive(self, tx: Transaction, wanted: RedriveRequested, record: Record) -> str:
+    def _redrive(self, tx: Transaction, wanted: RedriveRequested, record: StoredRecord) -> str:
         """Why it cannot be redriven; empty where it is."""
         partition = self._partition_of(wanted)
         if partition is None or not 0 <= wanted.offset < partition.end:
@@ -132,7 +132,7 @@ class Redriver:
             self._again.append((wanted.step, letter))
         return ""
 
-    def _folded(self, tx: Transaction, task: Task, record: Record) -> None:
+    def _folded(self, tx: Transaction, task: Task, record: StoredRecord) -> None:
         tx.join(task)
         task.journal.folded(REDRIVES.name, record.offset, record.offset)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from millrace.schemas.codec import BadRecord, UnknownFingerprint
 from millrace.streams.declarations import Work
+from millrace.streams.embedded.partitions import Partition, StoredRecord
 from millrace.streams.embedded.store import Connection, Store
-from millrace.streams.folding.records import Partition, Record
 
 # Requests of one lane and partition that are held in memory, waiting for a slot.
 OPEN_MAX = 1000
@@ -27,7 +27,7 @@ class Requests:
         self.lane = lane
         self.partition = partition
         # Records that are no events: for the dead letters, in the next transaction.
-        self.bad: list[tuple[Record, str]] = []
+        self.bad: list[tuple[StoredRecord, str]] = []
         self.stopped: str | None = None
         self._store = store
         self._where = (store.number_of("step", step), partition.number, partition.index)
@@ -43,12 +43,12 @@ class Requests:
         self._open: dict[int, None] = {}
         self._finished: list[int] = []
 
-    def fetch(self) -> list[Record]:
+    def fetch(self) -> list[StoredRecord]:
         """Requests that are new since the last call, and of the types that the work takes.
 
         A record from the future holds up the lane's partition: it is looked at again every time.
         """
-        end, taken = self.partition.committed, list[Record]()
+        end, taken = self.partition.committed, list[StoredRecord]()
         self.stopped = None
         while self._fetched < end and len(self._open) < OPEN_MAX and self.stopped is None:
             records = self.partition.read(self._store.connection, self._fetched, end, READ_MAX)
@@ -61,7 +61,7 @@ class Requests:
                 self._fetched = end
         return taken
 
-    def _look_at(self, record: Record, taken: list[Record]) -> None:
+    def _look_at(self, record: StoredRecord, taken: list[StoredRecord]) -> None:
         """Passes over what is done or another work's. Raises UnknownFingerprint."""
         offset = record.offset
         if offset not in self._done:

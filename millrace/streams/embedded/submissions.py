@@ -15,11 +15,11 @@ from millrace.sinks.ports import Appended
 from millrace.streams.declarations import Failure
 from millrace.streams.embedded.board import Board, Hand
 from millrace.streams.embedded.given_ids import GivenIds
+from millrace.streams.embedded.partitions import Partition, StoredRecord
 from millrace.streams.embedded.positions import Positions
 from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.transaction import Transaction
 from millrace.streams.folding.letters import append_letter
-from millrace.streams.folding.records import Partition, Record
 
 
 class Changed(Protocol):
@@ -153,7 +153,7 @@ class Lettered:
     kind: str
     topology: str
     step: str
-    record: Record
+    record: StoredRecord
     reason: str
 
     def apply(self, core: Changed, tx: Transaction) -> None:

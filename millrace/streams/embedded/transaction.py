@@ -5,38 +5,27 @@ is written, keeps them when it is durable and drops them when it failed. Nothing
 acknowledged or shown to another thread before `commit` returned.
 """
 
+from collections.abc import Hashable
 from typing import Any, Protocol
 
-from millrace.schemas import codec, ids
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.partitioning import partition_of
 from millrace.schemas.topics import Topic
 from millrace.streams import points
+from millrace.streams.embedded.partitions import OFFSET_MAX, Partition, StoredRecord
 from millrace.streams.embedded.store import Connection, Store
-from millrace.streams.folding.records import OFFSET_MAX, Decode, Partition, Record
+from millrace.streams.folding.records import Decode
+from millrace.streams.folding.transaction import FoldTransaction, Participant
 from millrace.streams.points import At
-
-# Topic, event and its encoding.
-Output = tuple[Topic, Any, bytes]
-# What a step saw, and the record that it stood in.
-Cause = tuple[Recorded[Any], Record]
 
 INSERT_RECORD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-class Participant(Protocol):
-    """Holds changes of a transaction; compared and hashed by identity."""
+class StoredParticipant(Participant, Protocol):
+    """A participant whose changes are written to the file with the transaction."""
 
     def write(self, connection: Connection) -> None:
         """Writes the changes; reads nothing."""
-        ...
-
-    def commit(self) -> None:
-        """The changes are durable."""
-        ...
-
-    def rollback(self) -> None:
-        """The changes never were."""
         ...
 
 
@@ -65,14 +54,14 @@ class PartitionedLog:
             highest = partition.open(store.connection)
             self.sequence = max(self.sequence, highest + 1)
 
-    def find(self, place: int) -> Record | None:
+    def find(self, place: int) -> StoredRecord | None:
         """The record at a place, None where it was compacted away."""
         offset = place & OFFSET_MAX
         partition = self._by_base[place - offset]
         records = partition.read(self.store.connection, offset, offset + 1, 1)
         return records[0] if records else None
 
-    def at(self, place: int) -> Record:
+    def at(self, place: int) -> StoredRecord:
         """The record at a place; it must be there."""
         record = self.find(place)
         assert record is not None, f"no record at place {place}"
@@ -86,50 +75,25 @@ class PartitionedLog:
         return several[partition_of(key, len(several))]
 
 
-class Transaction:
+class Transaction(FoldTransaction):
     """Changes under way. `now_ms` is the append time of all its records."""
 
     def __init__(self, log: PartitionedLog, now_ms: int) -> None:
         self.log = log
         self.now_ms = now_ms
-        self.records: list[Record] = []
-        self.participants: dict[Participant, None] = {}
+        self.records: list[StoredRecord] = []
+        self.participants: dict[StoredParticipant, None] = {}
 
-    def join(self, participant: Participant) -> None:
+    def join(self, participant: StoredParticipant) -> None:
         """The participant has changes; it is told how the transaction ends."""
         self.participants[participant] = None
 
-    def emit(
-        self, step: str, number: int, output: Output, cause: Cause, at_ms: int | None = None
-    ) -> Record:
-        """Appends the n-th output of a step; it inherits trace and tenant of its cause.
+    def partition_for(self, topic: str, key: bytes) -> Partition:
+        return self.log.partition_for(topic, key)
 
-        A fold's output inherits the time too. What a work says is a fact from outside, of its own
-        time, which is given: delays counted from a failure would be over before they began else.
-        """
-        topic, event, value = output
-        recorded, record = cause
-        key = topic.key(event)
-        origin = f"{step} {recorded.topic} {recorded.partition} {recorded.offset} {number}"
-        return self.put(
-            self.log.partition_for(topic.name, key),
-            key,
-            value,
-            event,
-            ids.caused(step, recorded.id, number),
-            recorded.at_ms if at_ms is None else at_ms,
-            recorded.id,
-            origin,
-            record.traceparent,
-            record.tenant,
-        )
-
-    def state_fact(self, topic: Topic, event: Any, where: Partition | None = None) -> Record:
-        """Appends a fact of the engine's own, whose id follows from its place."""
-        key = topic.key(event)
-        partition = where or self.log.partition_for(topic.name, key)
-        id_ = ids.caused(topic.name, str(partition.index), partition.end)
-        return self.put(partition, key, codec.encode(event), event, id_, self.now_ms)
+    def find(self, place: Hashable) -> StoredRecord | None:
+        assert isinstance(place, int)
+        return self.log.find(place)
 
     def put(
         self,
@@ -143,10 +107,10 @@ class Transaction:
         origin: str = "",
         traceparent: str = "",
         tenant: str = "",
-    ) -> Record:
+    ) -> StoredRecord:
         """Appends a record. `event` is what the value encodes, None where that is to be decoded."""
         log, offset = self.log, partition.end
-        record = Record(
+        record = StoredRecord(
             partition,
             offset,
             log.sequence,

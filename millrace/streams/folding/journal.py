@@ -4,10 +4,11 @@ A fold that reads several topics depends on how they interleaved; nothing else r
 entry names the versions of the folds: only stretches of one version can be compared.
 """
 
+from millrace.schemas import codec, ids
 from millrace.schemas.events import JournalRun, JournalWritten
 from millrace.schemas.topics import JOURNALS
 from millrace.streams.declarations import Topology
-from millrace.streams.embedded.transaction import Transaction
+from millrace.streams.folding.transaction import FoldTransaction
 
 
 class Journal:
@@ -27,14 +28,19 @@ class Journal:
         else:
             runs.append((topic, first, last))
 
-    def write(self, tx: Transaction) -> None:
+    def write(self, tx: FoldTransaction) -> None:
         """Appends the entry, if anything was folded, and begins the next one."""
-        if self._runs:
-            runs = tuple(JournalRun(*run) for run in self._runs)
-            self._runs = []
-            tx.state_fact(
-                JOURNALS, JournalWritten(self._topology, self._partition, self._versions, runs)
-            )
+        if not self._runs:
+            return
+        topic, first, _ = self._runs[0]
+        runs = tuple(JournalRun(*run) for run in self._runs)
+        self._runs = []
+        event = JournalWritten(self._topology, self._partition, self._versions, runs)
+        key = JOURNALS.key(event)
+        where = (self._topology, str(self._partition), topic, str(first))
+        id_ = ids.derive("journal", *where)
+        partition = tx.partition_for(JOURNALS.name, key)
+        tx.put(partition, key, codec.encode(event), event, id_, tx.now_ms)
 
     def forget(self) -> None:
         self._runs = []

@@ -7,7 +7,7 @@ never read a clock.
 
 import traceback
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,24 +16,22 @@ from millrace.schemas import codec
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.topics import TIMERS
 from millrace.streams.declarations import Fold
-from millrace.streams.embedded.store import Connection, Store
-from millrace.streams.embedded.transaction import Output, Transaction
 from millrace.streams.folding import waiting
 from millrace.streams.folding.letters import append_letter
 from millrace.streams.folding.parking import Parking
 from millrace.streams.folding.records import Record
 from millrace.streams.folding.timers import Timers
+from millrace.streams.folding.transaction import FoldTransaction, Output
 from millrace.streams.metrics import Metrics
 
 # A state is read and written whole; design: joins keep bitsets and running figures, no lists.
 STATE_BYTES_MAX = 64 * 1024
+# An event is one record of the log; Kafka takes 2 MiB with its headers (admin.py).
+EVENT_BYTES_MAX = 1 << 20
 # States of one fold and partition that stay decoded in memory.
 HELD_MAX = 65536
 # Outputs of the parts of one record are numbered apart, so that a parked part keeps its numbers.
 OUTPUTS_PER_PART = 1 << 16
-
-UPSERT = "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?)"
-DELETE = "DELETE FROM states WHERE step = ? AND partition = ? AND key = ?"
 
 
 class FoldBug(AssertionError):
@@ -50,32 +48,38 @@ class Held:
     said: waiting.Said
 
 
+class States(Protocol):
+    """Where the states of a fold in one partition are kept, as the fold's encoder wrote them."""
+
+    def load(self, key: bytes) -> bytes | None:
+        """What is durable for the key."""
+        ...
+
+    def deadlines(self) -> list[tuple[int, bytes]]:
+        """The deadline of each key that has one, for the start."""
+        ...
+
+
 class KeyedFold:
     """The states of a fold in one partition; takes part in transactions."""
 
     def __init__(
-        self, fold: Fold, topology: str, partition: int, store: Store, metrics: Metrics
+        self, fold: Fold, topology: str, states: States, parking: Parking, metrics: Metrics
     ) -> None:
         self.fold = fold
         self.topology = topology
         self._metrics = metrics
-        self._store = store
-        self._where = (store.number_of("step", f"{topology}/{fold.name}"), partition)
+        self._states = states
         self._writes = {topic.name for topic in fold.writes}
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(fold.state).decode
         self._held: dict[bytes, Held | None] = {}
-        self._changed: dict[bytes, Held | None] = {}
-        self.parking = Parking(store, *self._where)
-        self.timers = Timers(self._stored_deadlines())
+        # What the transaction under way changes.
+        self.changed: dict[bytes, Held | None] = {}
+        self.parking = parking
+        self.timers = Timers(states.deadlines())
 
-    def _stored_deadlines(self) -> list[tuple[int, bytes]]:
-        query = (
-            "SELECT due_ms, key FROM states WHERE step = ? AND partition = ? AND due_ms NOT NULL"
-        )
-        return self._store.connection.execute(query, self._where).fetchall()
-
-    def take(self, tx: Transaction, record: Record, recorded: Recorded[Any]) -> int:
+    def take(self, tx: FoldTransaction, record: Record, recorded: Recorded[Any]) -> int:
         """Folds a record, or the parts that the fold explodes it into; how many transitions."""
         fold = self.fold
         if fold.explode is None:
@@ -90,7 +94,7 @@ class KeyedFold:
         return count
 
     def _parts(
-        self, tx: Transaction, record: Record, recorded: Recorded[Any]
+        self, tx: FoldTransaction, record: Record, recorded: Recorded[Any]
     ) -> list[Recorded[Any]]:
         """The parts. An explode that raises has no key to park: the record is a dead letter."""
         assert self.fold.explode is not None
@@ -103,7 +107,7 @@ class KeyedFold:
 
     def transition(
         self,
-        tx: Transaction,
+        tx: FoldTransaction,
         record: Record,
         recorded: Recorded[Any],
         part: int,
@@ -131,7 +135,7 @@ class KeyedFold:
         cause = (recorded, record)
         if after is not before:
             tx.join(self)
-            self._changed[key] = after
+            self.changed[key] = after
             now_said = None if after is None else after.said
             if now_said != (None if before is None else before.said):
                 waiting.say(tx, self.topology, self.fold.name, key, now_said, cause)
@@ -141,7 +145,7 @@ class KeyedFold:
     def current(self, key: bytes) -> Held | None:
         """What the key holds within this transaction."""
         try:
-            return self._changed[key]
+            return self.changed[key]
         except KeyError:
             pass
         try:
@@ -151,9 +155,8 @@ class KeyedFold:
             return held
 
     def _loaded(self, key: bytes) -> Held | None:
-        query = "SELECT value FROM states WHERE step = ? AND partition = ? AND key = ?"
-        row = self._store.connection.execute(query, (*self._where, key)).fetchone()
-        return None if row is None else self._derived(self._decode(row[0]), row[0])
+        value = self._states.load(key)
+        return None if value is None else self._derived(self._decode(value), value)
 
     def _after(self, state: Any | None, before: Held | None) -> Held | None:
         """What the key holds after the transition. Raises FoldBug, EndlessWait."""
@@ -181,10 +184,18 @@ class KeyedFold:
             raise FoldBug(f"{self.fold.name} does not declare that it writes {topic.name}")
         if type(event) not in topic.events:
             raise FoldBug(f"{topic.name} does not carry {type(event).__name__}")
-        return topic, event, codec.encode(event)
+        value = codec.encode(event)
+        if len(value) > EVENT_BYTES_MAX:
+            raise FoldBug(f"{topic.name}: an event of {len(value)} bytes; {EVENT_BYTES_MAX} fit")
+        return topic, event, value
 
     def _park(
-        self, tx: Transaction, record: Record, recorded: Recorded[Any], part: int, bug: Exception
+        self,
+        tx: FoldTransaction,
+        record: Record,
+        recorded: Recorded[Any],
+        part: int,
+        bug: Exception,
     ) -> None:
         key, step = recorded.key, self.fold.name
         self.parking.add(key, record, part)
@@ -205,11 +216,11 @@ class KeyedFold:
         )
         waiting.say(tx, self.topology, step, key, (stuck, None), (recorded, record))
 
-    def redrive(self, tx: Transaction, key: bytes, cause: Record) -> int:
+    def redrive(self, tx: FoldTransaction, key: bytes, cause: Record) -> int:
         """Folds what queued behind the key, in order, until one raises again; how many."""
         if key not in self.parking.queues:
             return 0
-        queued = [(tx.log.find(place), part) for place, part in self.parking.queues[key]]
+        queued = [(tx.find(place), part) for place, part in self.parking.queues[key]]
         try:
             parts = [self._part_of(record, part, key) for record, part in queued]
         except Exception as bug:  # noqa: BLE001 - told by a dead letter; the key stays parked
@@ -230,7 +241,7 @@ class KeyedFold:
             self.timers.add(after.deadline.at_ms, key)
         return len(queued)
 
-    def _told(self, tx: Transaction, record: Record, key: bytes, reason: str) -> None:
+    def _told(self, tx: FoldTransaction, record: Record, key: bytes, reason: str) -> None:
         append_letter(tx, "parked", self.topology, self.fold.name, record, reason, key)
 
     def _part_of(self, record: Record | None, part: int, key: bytes) -> Recorded[Any] | None:
@@ -246,26 +257,12 @@ class KeyedFold:
             return None
         return replace(recorded, key=key, event=pairs[part][1])
 
-    def write(self, connection: Connection) -> None:
-        where, changed = self._where, self._changed
-        connection.executemany(
-            UPSERT,
-            [
-                (*where, key, held.value, held.deadline.at_ms if held.deadline else None)
-                for key, held in changed.items()
-                if held is not None
-            ],
-        )
-        connection.executemany(
-            DELETE, [(*where, key) for key, held in changed.items() if held is None]
-        )
-
     def commit(self) -> None:
-        for key, held in self._changed.items():
+        for key, held in self.changed.items():
             if held is not None and held.deadline is not None:
                 self.timers.add(held.deadline.at_ms, key)
             self._held[key] = held
-        self._changed = {}
+        self.changed = {}
         self.timers.commit()
         if len(self._held) > HELD_MAX:
             # The oldest go; a dictionary keeps the order of first insertion.
@@ -273,7 +270,7 @@ class KeyedFold:
                 del self._held[key]
 
     def rollback(self) -> None:
-        self._changed = {}
+        self.changed = {}
         self.timers.rollback()
 
 

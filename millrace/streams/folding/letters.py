@@ -7,12 +7,15 @@ parked key: the queue is in the state.
 from millrace.schemas import codec, ids
 from millrace.schemas.events import DeadLettered
 from millrace.schemas.topics import DEAD_LETTERS
-from millrace.streams.embedded.transaction import Transaction
 from millrace.streams.folding.records import Record
+from millrace.streams.folding.transaction import FoldTransaction
+
+# A letter must fit into a record whatever it is about; its place tells where the whole is.
+PAYLOAD_BYTES_MAX = 512 * 1024
 
 
 def append_letter(
-    tx: Transaction,
+    tx: FoldTransaction,
     kind: str,
     topology: str,
     step: str,
@@ -35,10 +38,10 @@ def append_letter(
         offset=record.offset,
         key=key,
         reason=reason,
-        payload=record.value,
+        payload=record.value[:PAYLOAD_BYTES_MAX],
     )
     tx.put(
-        tx.log.partition_for(DEAD_LETTERS.name, key),
+        tx.partition_for(DEAD_LETTERS.name, key),
         key,
         codec.encode(letter),
         letter,

@@ -1,35 +1,33 @@
-"""The partitioned log: records, where partitions end, and the newest records in memory.
+"""What a step sees of a record, and what the engine keeps beside it, whichever engine it is.
 
 A record's event is handed on as the object that was encoded, so that a chain of steps in one
-process decodes nothing twice. What is not committed must never be seen by another thread.
+process decodes nothing twice.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
 
 from millrace.schemas import ids
 from millrace.schemas.codec import BadRecord, UnknownFingerprint
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.topics import Topic
-from millrace.streams.embedded.store import (
-    OFFSET_BITS,
-    PARTITION_BITS,
-    Connection,
-    RecordRow,
-    read_range,
-)
-
-OFFSET_MAX = (1 << OFFSET_BITS) - 1
-
-# Records of one partition that stay in memory; below that they are read back from the file.
-TAIL_MIN = 1024
-TAIL_MAX = 2 * TAIL_MIN
 
 Decode = Callable[[bytes], Any]
 
 
+class Place(Protocol):
+    """A partition of a topic, as a record knows it."""
+
+    @property
+    def topic(self) -> Topic: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def decode(self) -> Decode: ...
+
+
 class Record:
-    """A record as the engine keeps it. `recorded` decodes the value once, on first use."""
+    """A record as an engine keeps it. `recorded` decodes the value once, on first use."""
 
     __slots__ = (
         "append_ms",
@@ -41,7 +39,6 @@ class Record:
         "origin",
         "partition",
         "seen",
-        "sequence",
         "tenant",
         "traceparent",
         "value",
@@ -49,9 +46,8 @@ class Record:
 
     def __init__(
         self,
-        partition: "Partition",
+        partition: Place,
         offset: int,
-        sequence: int,
         append_ms: int,
         key: bytes,
         value: bytes,
@@ -64,7 +60,6 @@ class Record:
     ) -> None:
         self.partition = partition
         self.offset = offset
-        self.sequence = sequence
         self.append_ms = append_ms
         self.key = key
         self.value = value
@@ -77,8 +72,9 @@ class Record:
         self.seen: Recorded[Any] | None = None
 
     @property
-    def place(self) -> int:
-        return self.partition.base | self.offset
+    def place(self) -> Hashable:
+        """Where it is, as the engine packs it; unique on the log."""
+        return self.partition.topic.name, self.partition.index, self.offset
 
     @property
     def recorded(self) -> Recorded[Any]:
@@ -108,91 +104,3 @@ class Record:
         if id_ is None or at_ms is None:
             raise BadRecord("record without the headers id and at")
         return Recorded(event, id_, at_ms, self.key, name, partition.index, self.offset, self.cause)
-
-    def row(self) -> RecordRow:
-        return (
-            self.partition.base | self.offset,
-            self.sequence,
-            self.append_ms,
-            self.key,
-            self.value,
-            self.id,
-            self.at_ms,
-            self.cause,
-            self.origin,
-            self.traceparent,
-            self.tenant,
-        )
-
-
-class Partition:
-    """One partition of one topic. `end` is the next offset; `committed` the end others may see."""
-
-    __slots__ = (
-        "base",
-        "committed",
-        "decode",
-        "end",
-        "index",
-        "number",
-        "readers",
-        "tail",
-        "topic",
-        "written_since",
-    )
-
-    def __init__(self, topic: Topic, number: int, index: int, decode: Decode) -> None:
-        self.topic = topic
-        self.number = number
-        self.index = index
-        self.decode = decode
-        self.base = (number << PARTITION_BITS | index) << OFFSET_BITS
-        self.end = self.committed = 0
-        # First offset in memory, and the records from there on: one value, so that another thread
-        # never sees the one without the other.
-        self.tail: tuple[int, list[Record]] = (0, [])
-        # Whatever must look when a record is appended; the engine's tasks put themselves here.
-        self.readers: list[Any] = []
-        # Records since the last compaction.
-        self.written_since = 0
-
-    def open(self, connection: Connection) -> int:
-        """Finds the end; the highest sequence number in the partition, -1 where it is empty."""
-        row = connection.execute(
-            "SELECT place, sequence FROM records WHERE place BETWEEN ? AND ?"
-            " ORDER BY place DESC LIMIT 1",
-            (self.base, self.base | OFFSET_MAX),
-        ).fetchone()
-        self.end = self.committed = 0 if row is None else row[0] - self.base + 1
-        self.tail = (self.end, [])
-        return -1 if row is None else int(row[1])
-
-    def read(self, connection: Connection, offset: int, end: int, limit: int) -> list[Record]:
-        """Records from the offset on, below `end`, in order, `limit` at most.
-
-        Offsets that were compacted away are passed over, so an answer may begin later than asked;
-        it is empty only where there is no record left below `end`.
-        """
-        while offset < end:
-            first, records = self.tail
-            if offset >= first:
-                return records[offset - first : min(offset + limit, end) - first]
-            last = self.base | (min(first, end) - 1)
-            rows = read_range(connection, self.base | offset, last, limit)
-            if rows:
-                return [Record(self, row[0] - self.base, *row[1:]) for row in rows]
-            offset = first
-        return []
-
-    def commit(self) -> None:
-        """What was appended may be seen; the tail lets go of what is long past."""
-        self.committed = self.end
-        _, records = self.tail
-        if len(records) > TAIL_MAX:
-            # A new list: another thread may be reading the old one.
-            self.tail = (self.end - TAIL_MIN, records[-TAIL_MIN:])
-
-    def rollback(self) -> None:
-        first, records = self.tail
-        del records[self.committed - first :]
-        self.end = self.committed

@@ -10,7 +10,7 @@ from millrace.processors.emit import Deadline, Waiting
 from millrace.schemas import codec, ids
 from millrace.schemas.events import StepWaiting
 from millrace.schemas.topics import WAITING
-from millrace.streams.embedded.transaction import Cause, Transaction
+from millrace.streams.folding.transaction import Cause, FoldTransaction
 
 # What is said of a key, None where it waits for nothing.
 Said = tuple[Waiting, Deadline | None] | None
@@ -30,7 +30,7 @@ def said(waiting: Waiting | None, deadline: Deadline | None) -> Said:
 
 
 def say(
-    tx: Transaction, topology: str, step: str, key: bytes, now_said: Said, cause: Cause
+    tx: FoldTransaction, topology: str, step: str, key: bytes, now_said: Said, cause: Cause
 ) -> None:
     """Appends what the key waits for, or the tombstone that ends it."""
     event: Any = None
@@ -51,7 +51,7 @@ def say(
     recorded, _ = cause
     row_key = f"{topology}/{step}/".encode() + key
     tx.put(
-        tx.log.partition_for(WAITING.name, row_key),
+        tx.partition_for(WAITING.name, row_key),
         row_key,
         codec.encode(event) if event else b"",
         event,

@@ -22,7 +22,6 @@ from millrace.streams.embedded.engine import Engine
 from millrace.streams.embedded.lock import DirectoryLocked
 from millrace.streams.embedded.log import FOLLOWER_RECORDS_MAX
 from millrace.streams.embedded.store import FILE_NAME
-from tests.streams.embedded.hands import bare_ports
 from tests.streams.embedded.mill import (
     BATCHES,
     COUNT_TABLE,
@@ -35,6 +34,7 @@ from tests.streams.embedded.mill import (
     make_order,
     make_sack,
 )
+from tests.streams.working.hands import bare_ports
 
 OPTIONS = Options(topics=MILL_TOPICS, partitions=2)
 

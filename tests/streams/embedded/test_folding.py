@@ -168,7 +168,8 @@ def test_a_redrive_without_a_fix_parks_the_key_again_with_all_that_waited() -> N
     driver.settle()
     driver.reopen()
     (task,) = driver.core.tasks
-    assert [place & 0xFF for place, _ in task.folds["counter"].parking.queues[b"rye"]] == [0, 1]
+    waiting = task.folds["counter"].parking.queues[b"rye"]
+    assert waiting == [(record.place, 0) for record in driver.records(SACKS)]
     first, second = driver.events(DEAD_LETTERS)
     assert first.letter_id == second.letter_id
 

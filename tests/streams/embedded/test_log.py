@@ -16,9 +16,9 @@ from millrace.streams import points
 from millrace.streams.declarations import Topology
 from millrace.streams.embedded.core import Core, Options
 from millrace.streams.embedded.driver import START_MS, Driver
+from millrace.streams.embedded.partitions import TAIL_MAX
 from millrace.streams.embedded.store import FILE_NAME, Store
 from millrace.streams.embedded.submissions import Appending, Outside
-from millrace.streams.folding.records import TAIL_MAX
 from tests.streams.embedded.mill import (
     COUNTER,
     COUNTS,

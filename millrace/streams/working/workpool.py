@@ -1,7 +1,7 @@
 """The pool of worker processes: media work that can't stall, crash or starve the engine.
 
 A worker that dies costs one attempt and nobody else; one that takes too long is killed. The pool
-waits on pipes and uses no CPU while nothing happens. It must never append: it submits to the
+waits on pipes and uses no CPU while nothing happens. It must never append: it reports to the
 engine, and a worker goes on when the engine says that its result is durable.
 
 Processes of our own and not a library's: each result of a running request is acknowledged on its
@@ -17,19 +17,17 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from millrace.streams import points
 from millrace.streams.declarations import Failure, Work
-from millrace.streams.embedded.attempts import Made
-from millrace.streams.embedded.board import Hand
-from millrace.streams.embedded.submissions import Emitted, Failed, Finished, Submission
-from millrace.streams.embedded.worker import Busy, Order, PortsFactory
 from millrace.streams.points import At
+from millrace.streams.working.attempts import Made
+from millrace.streams.working.reports import R, Reports
+from millrace.streams.working.worker import Busy, Order, PortsFactory
 
 PROGRAM = "import sys; sys.path[:] = {path!r}; from {module} import main; main({requests}, {life})"
 # A worker that can't even start is a bug of the installation; the engine crashes and says so.
@@ -40,21 +38,7 @@ class WorkersCannotStart(AssertionError):
     """Workers died before they were ready, time after time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reports:
-    """What the pool tells the engine; calls come from the pool's thread and must not wait.
-
-    dropped says that a request's end is durable, and comes from the engine's own thread.
-    """
-
-    submit: Callable[[Submission], None]
-    busy: Callable[[Hand], None]
-    idle: Callable[[], None]
-    dropped: Callable[[Hand], None]
-    crashed: Callable[[BaseException], None]
-
-
-class Worker:
+class Worker(Generic[R]):
     """A process, and the request that it has, if any."""
 
     def __init__(self, number: int, launch: "Launch") -> None:
@@ -63,7 +47,7 @@ class Worker:
         life_read, self._life = os.pipe()
         program = PROGRAM.format(
             path=sys.path,
-            module="millrace.streams.embedded.worker",
+            module="millrace.streams.working.worker",
             requests=theirs.fileno(),
             life=life_read,
         )
@@ -78,7 +62,7 @@ class Worker:
         for message in (launch.works, launch.factory, self.name):
             self.pipe.send(message)
         self.ready = False
-        self.hand: Hand | None = None
+        self.request: R | None = None
         self.scratch: Path | None = None
         self.number = 0
         self.until_s = float("inf")
@@ -103,11 +87,11 @@ class Launch:
     factory: PortsFactory
 
 
-class WorkPool:
+class WorkPool(Generic[R]):
     """Workers, warm from `start` to `close`. `assign` is for the engine's thread."""
 
     def __init__(
-        self, launch: Launch, workers: int, scratch: Path, reports: Reports, at: At
+        self, launch: Launch, workers: int, scratch: Path, reports: Reports[R], at: At
     ) -> None:
         self._launch = launch
         self._count = workers
@@ -115,8 +99,8 @@ class WorkPool:
         self._reports = reports
         self._at = at
         self._lock = threading.Lock()
-        self._idle: deque[Worker] = deque()
-        self._workers: dict[Connection[Any, Any], Worker] = {}
+        self._idle: deque[Worker[R]] = deque()
+        self._workers: dict[Connection[Any, Any], Worker[R]] = {}
         self._started = 0
         self._failed_starts = 0
         self._attempts = 0
@@ -131,7 +115,7 @@ class WorkPool:
         self._thread.start()
 
     def close(self) -> None:
-        """Kills the workers; what they had in hand is done again by the next engine."""
+        """Kills the workers; what they had in hand is done again by whoever comes next."""
         self._closing = True
         os.write(self._wake, b"\0")
         self._thread.join()
@@ -144,16 +128,16 @@ class WorkPool:
     def has_idle(self) -> bool:
         return bool(self._idle)
 
-    def assign(self, hand: Hand) -> None:
+    def assign(self, request: R) -> None:
         """Gives the request to an idle worker; there must be one."""
         self._attempts += 1
         scratch = self._scratch / f"attempt-{self._attempts}"
         with self._lock:
             worker = self._idle.popleft()
-            worker.hand, worker.scratch, worker.number = hand, scratch, 0
-            worker.until_s = time.monotonic() + hand.work.timeout_s
+            worker.request, worker.scratch, worker.number = request, scratch, 0
+            worker.until_s = time.monotonic() + request.work.timeout_s
         try:
-            worker.pipe.send(Order(hand.work.name, hand.record.recorded, scratch))
+            worker.pipe.send(Order(request.work.name, request.recorded, scratch))
         except OSError:
             # It died while idle; the pool's thread sees that too and reports the request.
             return
@@ -176,7 +160,7 @@ class WorkPool:
         if self._failed_starts >= FAILED_STARTS_MAX:
             raise WorkersCannotStart(f"{self._failed_starts} workers died before they were ready")
         self._started += 1
-        worker = Worker(self._started, self._launch)
+        worker: Worker[R] = Worker(self._started, self._launch)
         self._workers[worker.pipe] = worker
 
     def _wait_once(self) -> None:
@@ -190,38 +174,38 @@ class WorkPool:
                 os.read(self._woken, 4096)
         now_s = time.monotonic()
         for worker in self._workers.values():
-            if worker.until_s <= now_s and worker.hand is not None:
-                text = f"took longer than {worker.hand.work.timeout_s:g} s"
+            if worker.until_s <= now_s and worker.request is not None:
+                text = f"took longer than {worker.request.work.timeout_s:g} s"
                 worker.verdict = Failure("timeout", text, permanent=False)
                 worker.until_s = float("inf")
                 worker.process.kill()
 
-    def _hear(self, worker: Worker) -> None:
+    def _hear(self, worker: Worker[R]) -> None:
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):
             self._bury(worker)
             return
-        hand = worker.hand
+        request = worker.request
         if not worker.ready:
             worker.ready = True
             self._failed_starts = 0
         elif isinstance(message, Made):
-            assert hand is not None
+            assert request is not None
             number, worker.number = worker.number, worker.number + 1
             # Its clock stands still while it waits for the word that the result is durable.
             worker.left_s, worker.until_s = worker.until_s - time.monotonic(), float("inf")
-            self._reports.submit(Emitted(hand, number, *message, told=lambda: self._go_on(worker)))
+            self._reports.made(request, number, message, lambda: self._go_on(worker))
             return
         else:
-            assert hand is not None
-            self._end(hand, message)
+            assert request is not None
+            self._end(request, message)
         with self._lock:
-            worker.hand, worker.until_s = None, float("inf")
+            worker.request, worker.until_s = None, float("inf")
             self._idle.append(worker)
         self._reports.idle()
 
-    def _go_on(self, worker: Worker) -> None:
+    def _go_on(self, worker: Worker[R]) -> None:
         self._at(points.WORK_EMITTED)
         with self._lock:
             if self._closing:
@@ -234,23 +218,18 @@ class WorkPool:
             # It died meanwhile; the pool's thread reports that.
             return
 
-    def _end(self, hand: Hand, message: Failure | Busy | None) -> None:
-        """Submits how an attempt ended."""
+    def _end(self, request: R, message: Failure | Busy | None) -> None:
+        """Reports how an attempt ended."""
         if isinstance(message, Busy):
-            self._reports.busy(hand)
+            self._reports.busy(request)
             return
         self._at(points.WORK_BEFORE_DONE)
-
-        def told() -> None:
-            self._at(points.WORK_DONE)
-            self._reports.dropped(hand)
-
         if isinstance(message, Failure):
-            self._reports.submit(Failed(hand, message, told))
+            self._reports.failed(request, message)
         else:
-            self._reports.submit(Finished(hand, told))
+            self._reports.finished(request)
 
-    def _bury(self, worker: Worker) -> None:
+    def _bury(self, worker: Worker[R]) -> None:
         """A worker is gone: its request failed, and another worker takes its place."""
         with self._lock:
             del self._workers[worker.pipe]
@@ -259,8 +238,8 @@ class WorkPool:
         code = worker.end()
         if worker.scratch is not None:
             shutil.rmtree(worker.scratch, ignore_errors=True)
-        if worker.hand is not None:
-            self._end(worker.hand, worker.verdict or verdict_on(code))
+        if worker.request is not None:
+            self._end(worker.request, worker.verdict or verdict_on(code))
         if not worker.ready:
             self._failed_starts += 1
         if not self._closing:

@@ -9,9 +9,9 @@ import pytest
 
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import DeletionRequested
-from millrace.streams.embedded.worker import Busy, Order, serve
-from tests.streams.embedded.hands import bare_ports
+from millrace.streams.working.worker import Busy, Order, serve
 from tests.streams.embedded.mill import MILL
+from tests.streams.working.hands import bare_ports
 
 
 @pytest.mark.parametrize("where", ["mkdir", "ports"])

@@ -7,14 +7,15 @@ of the work.
 
 import errno
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from millrace.processors.emit import Emit
 from millrace.processors.media.failures import MediaFailed, Refused
+from millrace.schemas import codec
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event
 from millrace.sinks.ports import StoreBusy, StoreFull
 from millrace.streams.declarations import Failure, Work, WorkPorts
-from millrace.streams.embedded.board import checked
 from millrace.streams.folding.keyed import reason_of
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -53,6 +54,19 @@ def attempt(work: Work, recorded: Recorded[Event], ports: WorkPorts) -> Iterator
     except Exception as bug:  # noqa: BLE001 - a bug of the work, told by its failure event
         refuse_full(bug)
         yield Failure("bug", reason_of(bug), permanent=False)
+
+
+def checked(work: Work, emit: Emit) -> tuple[Any, Event, bytes]:
+    """The output, encoded. Raises UndeclaredEmit where the work did not declare it."""
+    if emit.topic.name not in {topic.name for topic in work.writes}:
+        raise UndeclaredEmit(f"{work.name} does not declare that it writes {emit.topic.name}")
+    if type(emit.event) not in emit.topic.events:
+        raise UndeclaredEmit(f"{emit.topic.name} does not carry {type(emit.event).__name__}")
+    return emit.topic, emit.event, codec.encode(emit.event)
+
+
+class UndeclaredEmit(AssertionError):
+    """A work emitted what its declaration does not say: a bug of the work."""
 
 
 def refuse_full(problem: BaseException) -> None:

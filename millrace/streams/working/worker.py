@@ -22,7 +22,7 @@ from millrace.schemas import codec
 from millrace.schemas.envelope import Recorded
 from millrace.sinks.ports import StoreBusy
 from millrace.streams.declarations import Failure, Work, WorkPorts
-from millrace.streams.embedded.attempts import attempt, refuse_full
+from millrace.streams.working.attempts import attempt, refuse_full
 
 PortsFactory = Callable[[Path, str], WorkPorts]
 PR_SET_PDEATHSIG = 1

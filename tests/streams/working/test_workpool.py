@@ -21,8 +21,8 @@ from millrace.streams.declarations import Topology, Work
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.engine import Engine
 from millrace.streams.points import At
-from tests.streams.embedded.hands import bare_ports, misbehave
 from tests.streams.embedded.mill import FLOUR, MILL, MILL_TOPICS, MILLING
+from tests.streams.working.hands import bare_ports, misbehave
 
 Said = tuple[str, str]
 
@@ -181,7 +181,7 @@ def processes() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
-            if "embedded.worker" in " ".join(child.cmdline()):
+            if "working.worker" in " ".join(child.cmdline()):
                 found.append(child)
     return found
 
@@ -215,7 +215,7 @@ PARENT = """
 import asyncio, sys
 sys.path[:] = {path!r}
 from pathlib import Path
-from tests.streams.embedded.test_workpool import ask, engine_of, processes, said, work
+from tests.streams.working.test_workpool import ask, engine_of, processes, said, work
 
 async def main():
     with engine_of(Path({data_dir!r}), work(), workers=2) as engine:
