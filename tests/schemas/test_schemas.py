@@ -80,6 +80,11 @@ def test_a_key_lies_on_one_partition_that_exists(key: bytes, partitions: int) ->
     assert found == (partitioning.murmur2(key) & 0x7FFFFFFF) % partitions
 
 
+def make_redrive(partition: int, key: bytes) -> e.RedriveRequested:
+    names = "letter", "uploads", "uploads", "record", "uploads"
+    return e.RedriveRequested(*names, partition, 7, key)
+
+
 def test_a_redrive_lies_beside_the_record_that_it_names_and_a_journal_beside_its_task() -> None:
     journal = e.JournalWritten("uploads", 3, (), ())
     assert topics.partition_for(topics.JOURNALS, journal, b"uploads", 4) == 3
@@ -92,7 +97,7 @@ def test_a_redrive_lies_beside_the_record_that_it_names_and_a_journal_beside_its
 
 @pytest.mark.parametrize("named", [-1, 4, 1 << 30])
 def test_a_redrive_of_a_partition_that_is_not_there_lies_where_its_key_does(named: int) -> None:
-    wish = e.RedriveRequested("letter", "uploads", "uploads", "record", "uploads", named, 7, b"abc")
+    wish = make_redrive(named, b"abc")
     expected = partitioning.partition_of(b"abc", 4)
     assert topics.partition_for(topics.REDRIVES, wish, b"abc", 4) == expected
 
