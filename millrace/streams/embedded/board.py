@@ -10,18 +10,18 @@ from typing import Any
 
 from millrace.schemas.envelope import Recorded
 from millrace.streams.declarations import Failure, Topology, Work
+from millrace.streams.embedded.partitions import StoredRecord
 from millrace.streams.embedded.redriven import Redriven
 from millrace.streams.embedded.requests import Requests
 from millrace.streams.embedded.transaction import PartitionedLog, Transaction
 from millrace.streams.folding.keyed import reason_of
 from millrace.streams.folding.letters import append_letter
-from millrace.streams.folding.records import Record
 from millrace.streams.metrics import Metrics
 from millrace.streams.working.attempts import checked
 
 # Every so many slots a lane goes first that is pushed aside.
 BACKFILL_EVERY = 8
-Queue = list[tuple[int, Record, Requests]]
+Queue = list[tuple[int, StoredRecord, Requests]]
 
 
 class Hand:
@@ -29,7 +29,7 @@ class Hand:
 
     __slots__ = ("record", "requests", "work")
 
-    def __init__(self, work: Work, record: Record, requests: Requests) -> None:
+    def __init__(self, work: Work, record: StoredRecord, requests: Requests) -> None:
         self.work = work
         self.record = record
         self.requests = requests
@@ -92,7 +92,7 @@ class Board:
                 again = [log.find(place) for place in redriven.of(number)]
                 self._take_again(work.name, again)
 
-    def _take_again(self, name: str, records: list[Record | None]) -> None:
+    def _take_again(self, name: str, records: list[StoredRecord | None]) -> None:
         """Requests that were to be done again when the engine ended, and can still be read."""
         for record in records:
             if record is not None and record.is_readable:
@@ -176,7 +176,7 @@ class Board:
             tx.emit(f"{work.name}/failed", number, output, cause, tx.now_ms)
         self.finish(tx, hand)
 
-    def again(self, step: str, record: Record) -> bool:
+    def again(self, step: str, record: StoredRecord) -> bool:
         """Queues a request that `Redriven` keeps; whether there is such a work."""
         desk = self._desks.get(step)
         if desk is None:

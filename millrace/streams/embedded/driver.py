@@ -17,6 +17,7 @@ from millrace.sinks.ports import Appended, StoreBusy, Tables
 from millrace.streams.declarations import Failure, Topology, WorkPorts
 from millrace.streams.embedded.board import Hand
 from millrace.streams.embedded.core import Core, Options
+from millrace.streams.embedded.partitions import StoredRecord
 from millrace.streams.embedded.projecting import Projector
 from millrace.streams.embedded.store import Store
 from millrace.streams.embedded.submissions import (
@@ -27,7 +28,6 @@ from millrace.streams.embedded.submissions import (
     Outside,
     Submission,
 )
-from millrace.streams.folding.records import Record
 from millrace.streams.working.attempts import Made, attempt
 
 START_MS = 1_700_000_000_000
@@ -221,7 +221,7 @@ class Driver:
         self.clock.now_ms = until_ms
         self.settle()
 
-    def records(self, topic: Topic) -> list[Record]:
+    def records(self, topic: Topic) -> list[StoredRecord]:
         """Every committed record of a topic, partition by partition."""
         found = []
         for partition in self.core.log.partitions[topic.name]:
