@@ -67,7 +67,7 @@ class Appending:
         self._appended = [self._put(fact, core.given_ids, tx) for fact in self._facts]
 
     def _put(self, fact: Outside, given: GivenIds, tx: Transaction) -> Appended:
-        partition = tx.log.partition_for(fact.topic.name, fact.key)
+        partition = tx.log.partition_for(fact.topic.name, fact.key, fact.event)
         if fact.event_id is not None:
             before = given.find(partition.number, fact.event_id)
             if before is not None:

@@ -9,8 +9,7 @@ from collections.abc import Hashable
 from typing import Any, Protocol
 
 from millrace.schemas.envelope import Recorded
-from millrace.schemas.partitioning import partition_of
-from millrace.schemas.topics import Topic
+from millrace.schemas.topics import Topic, partition_for
 from millrace.streams import points
 from millrace.streams.embedded.partitions import OFFSET_MAX, Partition, StoredRecord
 from millrace.streams.embedded.store import Connection, Store
@@ -70,9 +69,9 @@ class PartitionedLog:
     def all(self) -> list[Partition]:
         return [partition for several in self.partitions.values() for partition in several]
 
-    def partition_for(self, topic: str, key: bytes) -> Partition:
+    def partition_for(self, topic: str, key: bytes, event: Any = None) -> Partition:
         several = self.partitions[topic]
-        return several[partition_of(key, len(several))]
+        return several[partition_for(several[0].topic, event, key, len(several))]
 
 
 class Transaction(FoldTransaction):
@@ -88,8 +87,8 @@ class Transaction(FoldTransaction):
         """The participant has changes; it is told how the transaction ends."""
         self.participants[participant] = None
 
-    def partition_for(self, topic: str, key: bytes) -> Partition:
-        return self.log.partition_for(topic, key)
+    def partition_for(self, topic: str, key: bytes, event: Any = None) -> Partition:
+        return self.log.partition_for(topic, key, event)
 
     def find(self, place: Hashable) -> StoredRecord | None:
         assert isinstance(place, int)

@@ -39,7 +39,7 @@ class Journal:
         key = JOURNALS.key(event)
         where = (self._topology, str(self._partition), topic, str(first))
         id_ = ids.derive("journal", *where)
-        partition = tx.partition_for(JOURNALS.name, key)
+        partition = tx.partition_for(JOURNALS.name, key, event)
         tx.put(partition, key, codec.encode(event), event, id_, tx.now_ms)
 
     def forget(self) -> None:

@@ -44,8 +44,8 @@ class FoldTransaction(ABC):
         """The participant has changes; it is told how the transaction ends."""
 
     @abstractmethod
-    def partition_for(self, topic: str, key: bytes) -> Place:
-        """The partition on which records of that key lie."""
+    def partition_for(self, topic: str, key: bytes, event: Any = None) -> Place:
+        """The partition on which a record lies: its topic may ask the event, else its key says."""
 
     @abstractmethod
     def find(self, place: Hashable) -> Record | None:
