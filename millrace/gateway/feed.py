@@ -31,7 +31,7 @@ class Feed:
         """Follows until cancelled; a log that is away is tried again."""
         while True:
             try:
-                records = self.log.follow(TOPICS)
+                records = await self.log.follow(TOPICS)
                 self.following = True
                 async for recorded in records:
                     self.take(recorded)

@@ -146,7 +146,7 @@ class MemoryLog:
         event_id = caused(step.name, recorded.id, number)
         self.put(Append(emit.topic.name, emit.event, recorded.id, recorded.at_ms, event_id))
 
-    def follow(self, topics: Collection[str]) -> AsyncIterator[Recorded[Event]]:
+    async def follow(self, topics: Collection[str]) -> AsyncIterator[Recorded[Event]]:
         queue: asyncio.Queue[Recorded[Any]] = asyncio.Queue()
         self.followers.append((frozenset(topics), queue))
         return self.drained(queue)

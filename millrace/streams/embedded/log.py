@@ -12,7 +12,6 @@ from typing import Any
 from weakref import WeakSet
 
 from millrace.schemas import codec
-from millrace.schemas.codec import BadRecord, UnknownFingerprint
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event
 from millrace.schemas.topics import Topic
@@ -21,6 +20,7 @@ from millrace.streams.embedded.partitions import Partition, StoredRecord
 from millrace.streams.embedded.store import Connection
 from millrace.streams.embedded.submissions import Appending, Outside, Submission
 from millrace.streams.embedded.transaction import PartitionedLog
+from millrace.streams.folding.records import readable
 
 # Records that a follower may be behind before it is ended.
 FOLLOWER_RECORDS_MAX = 10_000
@@ -165,7 +165,7 @@ class EmbeddedLog:
             mailbox = self._mailboxes[loop] = Mailbox(loop)
         return mailbox
 
-    def follow(self, topics: Collection[str]) -> Follower:
+    async def follow(self, topics: Collection[str]) -> Follower:
         unknown = set(topics) - set(self._topics)
         if unknown:
             raise KeyError(", ".join(sorted(unknown)))
@@ -228,14 +228,3 @@ def tell(future: asyncio.Future[tuple[Appended, ...]], result: Answer) -> None:
         future.set_exception(result)
     else:
         future.set_result(result)
-
-
-def readable(records: Sequence[StoredRecord]) -> list[Recorded[Any]]:
-    """The records that are events or tombstones; the others are in the dead letters, or wait."""
-    found = []
-    for record in records:
-        try:
-            found.append(record.recorded)
-        except (BadRecord, UnknownFingerprint):
-            continue
-    return found

@@ -4,7 +4,7 @@ A record's event is handed on as the object that was encoded, so that a chain of
 process decodes nothing twice.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Protocol
 
 from millrace.schemas import ids
@@ -104,3 +104,14 @@ class Record:
         if id_ is None or at_ms is None:
             raise BadRecord("record without the headers id and at")
         return Recorded(event, id_, at_ms, self.key, name, partition.index, self.offset, self.cause)
+
+
+def readable(records: Iterable[Record]) -> list[Recorded[Any]]:
+    """The records that are events or tombstones; the others are in the dead letters, or wait."""
+    found = []
+    for record in records:
+        try:
+            found.append(record.recorded)
+        except (BadRecord, UnknownFingerprint):
+            continue
+    return found

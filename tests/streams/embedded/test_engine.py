@@ -82,7 +82,7 @@ async def all_of(engine: Engine, topic: str) -> list[Any]:
 
 async def test_an_order_with_its_sacks_is_complete_milled_and_shown(tmp_path: Path) -> None:
     with running(tmp_path, workers=1) as (engine, tables):
-        follower = engine.log.follow([BATCHES.name, FLOUR.name])
+        follower = await engine.log.follow([BATCHES.name, FLOUR.name])
         await engine.log.append(ORDERS.name, make_order())
         for number in range(2):
             await engine.log.append(SACKS.name, make_sack(number=number))
@@ -117,13 +117,13 @@ async def test_a_topic_that_is_not_in_the_catalogue_is_a_key_error(tmp_path: Pat
         with pytest.raises(KeyError):
             await engine.log.append("saks", make_sack())
         with pytest.raises(KeyError):
-            engine.log.follow(["saks"])
+            await engine.log.follow(["saks"])
 
 
 async def test_a_follower_sees_what_is_appended_after_the_call_once_each(tmp_path: Path) -> None:
     with running(tmp_path) as (engine, _):
         await engine.log.append(SACKS.name, make_sack("rye", 0))
-        follower = engine.log.follow([SACKS.name])
+        follower = await engine.log.follow([SACKS.name])
         for number in range(1, 4):
             await engine.log.append(SACKS.name, make_sack("rye", number))
         found = [(await anext(follower)).event.upload_id for _ in range(3)]
@@ -132,7 +132,7 @@ async def test_a_follower_sees_what_is_appended_after_the_call_once_each(tmp_pat
 
 async def test_a_follower_that_is_too_slow_is_ended_and_reads_on(tmp_path: Path) -> None:
     with running(tmp_path) as (engine, _):
-        follower = engine.log.follow([SACKS.name])
+        follower = await engine.log.follow([SACKS.name])
         sacks = [Append(SACKS.name, make_sack(f"b{n}", 0)) for n in range(FOLLOWER_RECORDS_MAX + 1)]
         for first in range(0, len(sacks), 2000):
             await engine.log.append_many(sacks[first : first + 2000])
@@ -178,7 +178,7 @@ def shown(tables: SqliteTables) -> int:
 
 async def test_a_deadline_wakes_an_engine_that_waits(tmp_path: Path) -> None:
     with running(tmp_path) as (engine, _):
-        follower = engine.log.follow([BATCHES.name])
+        follower = await engine.log.follow([BATCHES.name])
         soon_ms = time.time_ns() // 1_000_000 - 60_000 + 300
         await engine.log.append(ORDERS.name, make_order(), at_ms=soon_ms)
         recorded = await asyncio.wait_for(anext(follower), 10)
@@ -229,7 +229,7 @@ async def test_followers_may_come_and_go_while_records_are_appended(tmp_path: Pa
 
         async def look_in() -> None:
             for _ in range(200):
-                engine.log.follow([SACKS.name])
+                await engine.log.follow([SACKS.name])
                 await asyncio.sleep(0)
 
         async def bring(name: str) -> None:

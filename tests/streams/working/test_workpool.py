@@ -59,7 +59,7 @@ async def ask(engine: Engine, name: str, reason: str) -> None:
 
 async def said(engine: Engine, number: int) -> list[Said]:
     """The first results on the log, as many as asked for."""
-    follower = engine.log.follow([FLOUR.name])
+    follower = await engine.log.follow([FLOUR.name])
     before = await engine.log.read(FLOUR.name, 0, -1, 1000)
     found = [(r.event.video_id, r.event.reason) for r in before]  # type: ignore[attr-defined]
     last = before[-1].offset if before else -1
