@@ -13,6 +13,9 @@ BEFORE_WRITE = "before-write"
 BEFORE_COMMIT = "before-commit"
 AFTER_COMMIT = "after-commit"
 AFTER_ACKNOWLEDGE = "after-acknowledge"
+# A transaction of Kafka: its outputs handed to the broker, then its states, not committed.
+AFTER_PRODUCE = "after-produce"
+AFTER_CHANGELOG = "after-changelog"
 # A timer folded in memory, its transaction not yet written.
 TIMER_FOLDED = "timer-folded"
 # A request handed to a worker; one of its results durable, the worker not yet told; all results
@@ -35,6 +38,14 @@ POINTS: tuple[str, ...] = (
     WORK_BEFORE_DONE,
     WORK_DONE,
     ROWS_WRITTEN,
+)
+# Those of a transaction of Kafka, in order.
+KAFKA_POINTS: tuple[str, ...] = (
+    BEFORE_WRITE,
+    AFTER_PRODUCE,
+    AFTER_CHANGELOG,
+    BEFORE_COMMIT,
+    AFTER_COMMIT,
 )
 
 

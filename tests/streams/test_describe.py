@@ -2,7 +2,7 @@
 
 from millrace.streams.describe import describe_mermaid, describe_text
 from millrace.streams.topologies import TOPOLOGIES
-from tests.streams.embedded.mill import MILL_TOPOLOGIES
+from tests.streams.engine.mill import MILL_TOPOLOGIES
 
 TEXT = """\
 tallies (lead topic sacks)

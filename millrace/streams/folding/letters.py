@@ -10,9 +10,6 @@ from millrace.schemas.topics import DEAD_LETTERS
 from millrace.streams.folding.records import Record
 from millrace.streams.folding.transaction import FoldTransaction
 
-# A letter must fit into a record whatever it is about; its place tells where the whole is.
-PAYLOAD_BYTES_MAX = 512 * 1024
-
 
 def append_letter(
     tx: FoldTransaction,
@@ -38,7 +35,7 @@ def append_letter(
         offset=record.offset,
         key=key,
         reason=reason,
-        payload=record.value[:PAYLOAD_BYTES_MAX],
+        payload=record.value,
     )
     tx.put(
         tx.partition_for(DEAD_LETTERS.name, key),

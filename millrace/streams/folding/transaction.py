@@ -80,7 +80,7 @@ class FoldTransaction(ABC):
         key = topic.key(event)
         origin = f"{step} {recorded.topic} {recorded.partition} {recorded.offset} {number}"
         self.put(
-            self.partition_for(topic.name, key),
+            self.partition_for(topic.name, key, event),
             key,
             value,
             event,

@@ -11,7 +11,7 @@ from millrace.streams.declarations import Topology, Work, WorkPorts
 from millrace.streams.embedded.board import BACKFILL_EVERY
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import Driver
-from tests.streams.embedded.mill import (
+from tests.streams.engine.mill import (
     FLOUR,
     MILL,
     MILL_TOPICS,

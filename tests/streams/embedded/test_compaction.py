@@ -13,12 +13,12 @@ from millrace.streams.embedded.compaction import RECORDS_MIN
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import Driver
 from tests.streams.embedded.failing_disk import FailingDisk, store_on
-from tests.streams.embedded.mill import (
+from tests.streams.embedded.test_log import append_many
+from tests.streams.engine.mill import (
     COUNTER,
     MILL_TOPICS,
     SACKS,
 )
-from tests.streams.embedded.test_log import append_many
 
 COMPACTED = replace(SACKS, cleanup="compact")
 TOPICS = tuple(COMPACTED if topic is SACKS else topic for topic in MILL_TOPICS)

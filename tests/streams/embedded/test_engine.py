@@ -22,7 +22,7 @@ from millrace.streams.embedded.engine import Engine
 from millrace.streams.embedded.lock import DirectoryLocked
 from millrace.streams.embedded.log import FOLLOWER_RECORDS_MAX
 from millrace.streams.embedded.store import FILE_NAME
-from tests.streams.embedded.mill import (
+from tests.streams.engine.mill import (
     BATCHES,
     COUNT_TABLE,
     COUNTS,

@@ -10,7 +10,7 @@ from millrace.streams.declarations import Fold
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import Driver
 from millrace.streams.embedded.tasks import Input
-from tests.streams.embedded.mill import (
+from tests.streams.engine.mill import (
     GIVE_UP_MS,
     JOIN,
     MILL_TOPICS,

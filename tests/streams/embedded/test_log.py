@@ -19,7 +19,7 @@ from millrace.streams.embedded.driver import START_MS, Driver
 from millrace.streams.embedded.partitions import TAIL_MAX
 from millrace.streams.embedded.store import FILE_NAME, Store
 from millrace.streams.embedded.submissions import Appending, Outside
-from tests.streams.embedded.mill import (
+from tests.streams.engine.mill import (
     COUNTER,
     COUNTS,
     MILL_TOPICS,

@@ -13,7 +13,7 @@ from millrace.streams.embedded.driver import START_MS
 from millrace.streams.embedded.store import FILE_NAME, Store
 from millrace.streams.embedded.submissions import Appending, Outside
 from tests.streams.embedded.losing_disk import LosingDisk
-from tests.streams.embedded.mill import COUNTER, COUNTS, MILL_TOPICS, SACKS, make_sack
+from tests.streams.engine.mill import COUNTER, COUNTS, MILL_TOPICS, SACKS, make_sack
 
 TRANSACTIONS = 25
 FOLDS = (Topology("tallies", SACKS, (COUNTER,)),)

@@ -17,7 +17,7 @@ from millrace.streams import points
 from millrace.streams.declarations import Project, Topology
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import Driver
-from tests.streams.embedded.mill import (
+from tests.streams.engine.mill import (
     COUNT_ROWS,
     COUNT_TABLE,
     COUNTER,

@@ -22,7 +22,7 @@ from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.streams.declarations import Project, Topology, Work, WorkPorts
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import START_MS, Driver
-from tests.streams.embedded.mill import (
+from tests.streams.engine.mill import (
     COUNT_ROWS,
     COUNT_TABLE,
     COUNTER,

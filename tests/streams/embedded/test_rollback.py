@@ -11,7 +11,7 @@ from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import Driver
 from millrace.streams.embedded.submissions import Appending, Outside
 from tests.streams.embedded.failing_disk import FailingDisk, store_on
-from tests.streams.embedded.mill import (
+from tests.streams.engine.mill import (
     BATCHES,
     COUNTER,
     COUNTS,

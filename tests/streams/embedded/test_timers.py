@@ -4,7 +4,7 @@ from millrace.schemas.events import DeadlinePassed
 from millrace.schemas.topics import TIMERS, WAITING
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import START_MS, Driver
-from tests.streams.embedded.mill import (
+from tests.streams.engine.mill import (
     BATCHES,
     GIVE_UP_MS,
     MILL_TOPICS,

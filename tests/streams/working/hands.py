@@ -16,7 +16,7 @@ from millrace.schemas.events import DeletionRequested, ObjectsDeleted
 from millrace.sinks.ports import StoreBusy
 from millrace.streams.declarations import WorkPorts
 from millrace.streams.points import nowhere
-from tests.streams.embedded.mill import FLOUR
+from tests.streams.engine.mill import FLOUR
 
 
 def bare_ports(scratch: Path, worker: str) -> WorkPorts:

@@ -10,7 +10,7 @@ import pytest
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import DeletionRequested
 from millrace.streams.working.worker import Busy, Order, serve
-from tests.streams.embedded.mill import MILL
+from tests.streams.engine.mill import MILL
 from tests.streams.working.hands import bare_ports
 
 

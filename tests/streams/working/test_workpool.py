@@ -21,7 +21,7 @@ from millrace.streams.declarations import Topology, Work
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.engine import Engine
 from millrace.streams.points import At
-from tests.streams.embedded.mill import FLOUR, MILL, MILL_TOPICS, MILLING
+from tests.streams.engine.mill import FLOUR, MILL, MILL_TOPICS, MILLING
 from tests.streams.working.hands import bare_ports, misbehave
 
 Said = tuple[str, str]
