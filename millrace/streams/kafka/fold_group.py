@@ -50,6 +50,11 @@ class Runner:
         await asyncio.wait({still, self.running}, return_when=asyncio.FIRST_COMPLETED)
         still.cancel()
 
+    @property
+    def is_still(self) -> bool:
+        """Whether no transaction is under way, and none will be begun before somebody says so."""
+        return self._still.is_set()
+
     def resume(self) -> None:
         self._paused.clear()
         self._go_on.set()

@@ -1,7 +1,5 @@
-"""Timers: due by append time, folded after everything that came before, once."""
+"""Timers of the embedded engine, looked at from inside a transaction."""
 
-from millrace.schemas.events import DeadlinePassed
-from millrace.schemas.topics import TIMERS, WAITING
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import START_MS, Driver
 from tests.streams.engine.mill import (
@@ -22,29 +20,6 @@ def make_driver() -> Driver:
 
 def names(driver: Driver) -> list[tuple[str, str]]:
     return [(event.NAME, event.reason) for event in driver.events(BATCHES)]
-
-
-def test_a_deadline_passes_once_and_is_on_the_log() -> None:
-    driver = make_driver()
-    driver.pipe(ORDERS, make_order())
-    driver.advance(GIVE_UP_MS - 1)
-    assert driver.events(TIMERS) == []
-    driver.advance(10 * GIVE_UP_MS)
-    expected = DeadlinePassed("ordering", "join", b"rye", "sacks", START_MS + GIVE_UP_MS)
-    assert driver.events(TIMERS) == [expected]
-    assert names(driver) == [("VideoBlocked", "0 of 2")]
-    (record,) = driver.records(BATCHES)
-    assert record.at_ms == START_MS + GIVE_UP_MS
-
-
-def test_a_deadline_that_is_no_more_does_not_pass() -> None:
-    driver = make_driver()
-    driver.pipe(ORDERS, make_order())
-    for number in range(2):
-        driver.pipe(SACKS, make_sack(number=number))
-    driver.advance(10 * GIVE_UP_MS)
-    assert driver.events(TIMERS) == []
-    assert names(driver) == [("VideoRestored", "complete")]
 
 
 def test_a_timer_never_overtakes_what_was_on_the_log_before_it_was_looked_at() -> None:
@@ -80,16 +55,6 @@ def test_a_timer_does_not_wait_for_what_came_after_it_was_looked_at() -> None:
     assert task.lag == 1
 
 
-def test_a_timer_that_was_due_while_nothing_ran_passes_after_the_restart() -> None:
-    driver = make_driver()
-    driver.pipe(ORDERS, make_order())
-    driver.settle()
-    driver.clock.now_ms += 5 * GIVE_UP_MS
-    driver.reopen()
-    driver.settle()
-    assert names(driver) == [("VideoBlocked", "0 of 2")]
-
-
 def test_a_timer_comes_back_when_its_transaction_failed() -> None:
     driver = make_driver()
     driver.pipe(ORDERS, make_order())
@@ -111,31 +76,3 @@ def test_a_clock_that_jumped_ahead_and_was_set_right_is_believed() -> None:
     assert driver.core.now_ms() == START_MS + 1000
     driver.clock.now_ms -= 500
     assert driver.core.now_ms() == START_MS + 1000
-
-
-def test_waiting_says_what_is_awaited_and_ends_with_a_tombstone() -> None:
-    driver = make_driver()
-    driver.pipe(ORDERS, make_order())
-    driver.settle()
-    (said,) = driver.events(WAITING)
-    assert (said.waits_for, said.deadline_name) == ("2 sacks", "sacks")
-    assert said.deadline_at_ms == START_MS + GIVE_UP_MS
-    driver.pipe(SACKS, make_sack(number=0))
-    driver.settle()
-    assert driver.events(WAITING)[-1].waits_for == "1 sacks"
-    driver.pipe(SACKS, make_sack(number=1))
-    driver.settle()
-    last = driver.records(WAITING)[-1]
-    assert (last.key, last.value) == (b"ordering/join/rye", b"")
-
-
-def test_what_waits_and_does_not_change_is_said_once() -> None:
-    driver = make_driver()
-    driver.pipe(ORDERS, make_order())
-    driver.pipe(SACKS, make_sack(number=0))
-    driver.pipe(SACKS, make_sack(number=0))
-    driver.settle()
-    driver.reopen()
-    driver.pipe(SACKS, make_sack(number=0))
-    driver.settle()
-    assert [event.waits_for for event in driver.events(WAITING)] == ["2 sacks", "1 sacks"]
