@@ -6,11 +6,9 @@ and an older version never overwrites a newer one. A projection must never hold 
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Any
 
 from millrace.schemas.codec import BadRecord, UnknownFingerprint
-from millrace.sinks.ports import Row, Tables, Version
+from millrace.sinks.ports import Row, Tables
 from millrace.streams import points
 from millrace.streams.declarations import Project, Topology
 from millrace.streams.embedded.partitions import Partition, StoredRecord
@@ -27,11 +25,7 @@ from millrace.streams.embedded.transaction import PartitionedLog
 from millrace.streams.folding.keyed import reason_of
 from millrace.streams.metrics import Metrics
 from millrace.streams.points import At
-
-# Records that become rows of one call of the tables.
-ROWS_MAX = 500
-# The generation of every topic of this engine: its partition count never changes.
-GENERATION = 0
+from millrace.streams.projected import ROWS_MAX, rows_of, write_rows
 
 Submit = Callable[[Submission], None]
 
@@ -100,19 +94,18 @@ class Projector:
     def _advance(self, cursor: Cursor, connection: Connection) -> bool:
         partition, end = cursor.partition, cursor.partition.committed
         records = partition.read(connection, cursor.position, end, ROWS_MAX)
-        rows: list[Row] = []
+        batch: list[tuple[StoredRecord, list[Row]]] = []
         found: list[Row] | None = []
         position = cursor.position if records else end
         for record in records:
             found = self._rows(cursor, record)
             if found is None:
                 break
-            rows += found
+            batch.append((record, found))
             position = record.offset + 1
         if position == cursor.position:
             return False
-        if rows:
-            self._write(cursor, records, rows)
+        self._write(cursor, batch)
         self._at(points.ROWS_WRITTEN)
         cursor.position = position
         if found is not None and cursor.stopped:
@@ -139,22 +132,11 @@ class Projector:
             self._letter(cursor, "parked", record, reason_of(bug))
         return []
 
-    def _write(self, cursor: Cursor, records: list[StoredRecord], rows: list[Row]) -> None:
-        """Upserts the rows; where one has the wrong shape, its record alone is a dead letter."""
-        try:
-            self._tables.upsert(cursor.project.table, rows)
-        except ValueError:
-            versions = {row.version.offset for row in rows}
-            for record in records:
-                if record.offset in versions:
-                    self._write_alone(cursor, record, rows)
+    def _write(self, cursor: Cursor, batch: list[tuple[StoredRecord, list[Row]]]) -> None:
+        def refuse(record: StoredRecord, reason: str) -> None:
+            self._letter(cursor, "parked", record, reason)
 
-    def _write_alone(self, cursor: Cursor, record: StoredRecord, rows: list[Row]) -> None:
-        own = [row for row in rows if row.version.offset == record.offset]
-        try:
-            self._tables.upsert(cursor.project.table, own)
-        except ValueError as bug:
-            self._letter(cursor, "parked", record, reason_of(bug))
+        write_rows(self._tables, cursor.project, batch, refuse)
 
     def _letter(self, cursor: Cursor, kind: str, record: StoredRecord, reason: str) -> None:
         step = cursor.project.name
@@ -173,18 +155,10 @@ class Projector:
             if cursor.project.name == step and cursor.partition is record.partition:
                 rows = self._rows(cursor, record)
                 if rows:
-                    self._write(cursor, [record], rows)
+                    self._write(cursor, [(record, rows)])
                 self._submit(Reprojected(cursor.step, record.place))
 
     @property
     def lag(self) -> int:
         """Committed records that are not rows yet."""
         return sum(max(0, c.partition.committed - c.position) for c in self._cursors)
-
-
-def rows_of(project: Project, record: StoredRecord) -> list[Row]:
-    """The rows with their version. Raises what the projection raises; BadRecord."""
-    recorded = record.recorded
-    version = Version(GENERATION, record.offset)
-    rows: Any = project.rows(recorded)
-    return [replace(row, version=version, at_ms=recorded.at_ms) for row in rows]

@@ -144,6 +144,14 @@ class WorkPool(Generic[R]):
         self._at(points.WORK_TAKEN)
         os.write(self._wake, b"\0")
 
+    def abandon(self, request: R) -> None:
+        """Kills the worker that has the request, and reports nothing of it any more. Any thread."""
+        with self._lock:
+            for worker in self._workers.values():
+                if worker.request is request:
+                    worker.request, worker.until_s = None, float("inf")
+                    worker.process.kill()
+
     def _run(self) -> None:
         try:
             for _ in range(self._count):
@@ -161,7 +169,8 @@ class WorkPool(Generic[R]):
             raise WorkersCannotStart(f"{self._failed_starts} workers died before they were ready")
         self._started += 1
         worker: Worker[R] = Worker(self._started, self._launch)
-        self._workers[worker.pipe] = worker
+        with self._lock:
+            self._workers[worker.pipe] = worker
 
     def _wait_once(self) -> None:
         """Waits for a word of a worker, a death, a time limit or a call."""
@@ -190,15 +199,16 @@ class WorkPool(Generic[R]):
         if not worker.ready:
             worker.ready = True
             self._failed_starts = 0
+        elif request is None:
+            # Abandoned: its last words count no more, and its death comes next.
+            return
         elif isinstance(message, Made):
-            assert request is not None
             number, worker.number = worker.number, worker.number + 1
             # Its clock stands still while it waits for the word that the result is durable.
             worker.left_s, worker.until_s = worker.until_s - time.monotonic(), float("inf")
             self._reports.made(request, number, message, lambda: self._go_on(worker))
             return
         else:
-            assert request is not None
             self._end(request, message)
         with self._lock:
             worker.request, worker.until_s = None, float("inf")
