@@ -3,17 +3,15 @@
 It must never grow without bound and never be what somebody relies on to find something.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from millrace.sinks.fan_out import FanOut
 from millrace.sinks.ports import Allowance
 
 ENTRIES_MAX = 100_000
-# A subscriber that is this far behind has a stalled connection; it loses its oldest messages.
-MESSAGES_MAX = 1_000
 
 
 @dataclass(slots=True)
@@ -30,7 +28,7 @@ class InProcessCache:
         self._entries_max = entries_max
         self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
-        self._channels: dict[str, list[asyncio.Queue[bytes]]] = {}
+        self._fan_out = FanOut()
 
     async def get(self, key: str) -> bytes | None:
         found = self._entries.get(key)
@@ -60,24 +58,7 @@ class InProcessCache:
         return Allowance(False, (1 - bucket.tokens) / rate_per_s)
 
     async def publish(self, channel: str, message: bytes) -> None:
-        for queue in self._channels.get(channel, ()):
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(message)
+        self._fan_out.publish(channel, message)
 
-    @asynccontextmanager
-    async def subscribe(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        queue: asyncio.Queue[bytes] = asyncio.Queue(MESSAGES_MAX)
-        self._channels.setdefault(channel, []).append(queue)
-        try:
-            yield _messages(queue)
-        finally:
-            queues = self._channels[channel]
-            queues.remove(queue)
-            if not queues:
-                del self._channels[channel]
-
-
-async def _messages(queue: asyncio.Queue[bytes]) -> AsyncIterator[bytes]:
-    while True:
-        yield await queue.get()
+    def subscribe(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._fan_out.subscribe(channel)

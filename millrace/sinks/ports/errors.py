@@ -8,7 +8,7 @@ class SinkError(Exception):
 
 
 class StoreBusy(SinkError):
-    """A busy dependency: wait and try again; nothing of the call is visible."""
+    """A busy dependency: wait and repeat the call; it may have been done in part."""
 
 
 class StoreFull(StoreBusy):

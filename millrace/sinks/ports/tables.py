@@ -11,11 +11,26 @@ Key = tuple[Any, ...]
 ColumnType = Literal["text", "int", "double", "bool", "bytes", "json"]
 
 
+# What fits a store's key, its largest mutation and its timestamps: Cassandra's limits with room.
+KEY_BYTES_MAX = 8 * 1024
+ROW_BYTES_MAX = 4 * 1024 * 1024
+PAGE_ROWS_MAX = 1000
+# A row whose time is over keeps older versions of itself away for this long.
+EXPIRED_KEPT_S = 86_400
+
+
 class Version(NamedTuple):
-    """Generation of the topic, then offset in its partition: unique per row, compared in order."""
+    """Generation of the topic, then offset in its partition: unique per row, compared in order.
+
+    generation is 0 to GENERATION_MAX, offset 0 to OFFSET_MAX: together the 62 bits of a timestamp.
+    """
 
     generation: int
     offset: int
+
+
+GENERATION_MAX = 2**19 - 1
+OFFSET_MAX = 2**43 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +43,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: one question of the gateway. Names are permanent and `[a-z][a-z0-9_]*`.
+    """A table: one question of the gateway. Names are permanent: `[a-z][a-z0-9_]*`, 48 at most.
 
     A row is found by the whole partition key and, within it, the clustering key, in whose order
-    `page` reads. Key columns are never null; the others may be. With `ttl_s` a row is gone that
-    long after its own `at_ms`, whenever it was written, so that a rebuild ends in the same rows.
+    `page` reads. Key columns are never null and have KEY_BYTES_MAX each; those of the partition
+    are never empty; the other columns may be null, and have ROW_BYTES_MAX together. With `ttl_s` a
+    row is gone that long after its own `at_ms`, whenever it was written, so that a rebuild ends in
+    the same rows.
     """
 
     name: str
@@ -67,8 +84,9 @@ class Page:
 class Tables(Protocol):
     """Versioned rows. Calls block; any thread may make them. Every call may raise StoreBusy.
 
-    A row of the wrong shape (a key column missing, an unknown column, another type) is a bug and
-    raises ValueError before anything is written. Keys are tuples in the order of the columns.
+    A row of the wrong shape (a key column missing, an unknown column, another type, too large) is
+    a bug and raises ValueError before anything is written. Keys are tuples in the order of the
+    columns.
     """
 
     def create(self, tables: Iterable[Table]) -> None:
@@ -79,10 +97,13 @@ class Tables(Protocol):
         ...
 
     def upsert(self, table: Table, rows: Iterable[Row]) -> None:
-        """Writes each row unless the stored version (tombstones too) is as new or newer.
+        """Writes each row unless the stored version (tombstones too) is newer.
 
-        All or none of a call are written. Durable on return. Idempotent, and any order of calls
-        ends in the same rows. The rows of a call are of any keys, a key more than once included.
+        Each row is written whole or not at all, and all are durable on return. A call that raises
+        StoreBusy may have written some of its rows, each of which may already be read: repeat it.
+        Idempotent, and any order of calls ends in the same rows. The rows of a call are of any
+        keys, a key more than once included. Two rows of one key and version are the same row,
+        made of one record; where another build made them differ, one of the two stays, whole.
         """
         ...
 
