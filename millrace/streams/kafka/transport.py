@@ -147,7 +147,8 @@ class Consumer(driver.Consumer):
                     await self.wait_first(self.can_resume_flow.wait(), fetcher.wait_until_stopped())
                 elif not await self._read_once():
                     await fetcher.sleep(NOTHING_S)
-        except ConsumerStoppedError:
+        except (ConsumerStoppedError, asyncio.CancelledError):
+            # Faust's way of ending it.
             if not self.app.should_stop:
                 raise
 
@@ -203,7 +204,8 @@ class Consumer(driver.Consumer):
         await self.member.hand_back()
         self._active_partitions.difference_update(revoked)
         self._paused_partitions.difference_update(revoked)
-        await self._on_partitions_revoked(revoked)
+        if not self.app.should_stop:
+            await self._on_partitions_revoked(revoked)
         try:
             async with asyncio.timeout(LAST_COMMIT_S):
                 await self.commit()
@@ -213,6 +215,9 @@ class Consumer(driver.Consumer):
         self.member.lost()
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        if self.app.should_stop:
+            # Stock tears the consumer down here, from the wrong thread; the end is under way.
+            return
         self.member.took(frozenset(assigned))
         await super().on_partitions_assigned(assigned, generation_id)
 
