@@ -13,14 +13,30 @@ SOURCES := millrace tests benchmarks tools
 
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
 demo: .venv/.runtime $(if $(VIDEO),,var/clips/.made) ## a clip from upload to playback (VIDEO=FILE for your own; ONCE=1 ends by itself)
 	@$(BIN)/millrace demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(ONCE),--once --json)
 
+.PHONY: stack
+stack: .venv/.runtime ## Kafka, Cassandra, S3 and Redis on loopback, without Docker (docs/operations.md)
+	@$(BIN)/python -m millrace.deploy.stack up
+
+.PHONY: stack-stop
+stack-stop: .venv/.runtime ## stop them; what they stored stays in var/stack
+	@$(BIN)/python -m millrace.deploy.stack stop
+
+.PHONY: stack-status
+stack-status: .venv/.runtime ## which of them answer
+	@$(BIN)/python -m millrace.deploy.stack status
+
+.PHONY: stack-fetch
+stack-fetch: .venv/.runtime ## download what they need and start nothing
+	@$(BIN)/python -m millrace.deploy.stack fetch
+
 .PHONY: test
-test: .venv/.dev var/clips/.made chromium lint ## everything that is checked
+test: .venv/.dev var/clips/.made chromium servers lint ## everything that is checked
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 .PHONY: check
@@ -59,8 +75,16 @@ lock: ## pin requirements/ again from pyproject.toml (needs uv)
 chromium:
 	@tests/install_chromium
 
+# The tests start real servers by themselves. Without them they are skipped, save where CI=true.
+.PHONY: servers
+servers: .venv/.runtime
+	@$(BIN)/python -m millrace.deploy.stack fetch || { \
+		echo "NO SERVERS: their tests will be skipped; the message above says what installs them" >&2; \
+		[ "$$CI" != true ]; }
+
 .PHONY: clean
-clean: ## remove the environment, demo data and caches (downloads stay)
+clean: ## stop the stack, remove the environment, demo data and caches (downloads stay)
+	@[ ! -d var/stack ] || [ ! -x $(BIN)/python ] || $(BIN)/python -m millrace.deploy.stack stop
 	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find var -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} + 2>/dev/null || true
 	@find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
@@ -80,6 +104,11 @@ clean: ## remove the environment, demo data and caches (downloads stay)
 .venv/.dev: requirements/dev.txt .venv/.runtime
 	@echo "installing what the tests need into .venv"
 	@$(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+.venv/.cluster: requirements/cluster.txt .venv/.runtime
+	@echo "installing what Kafka, Cassandra, S3 and Redis are spoken to with into .venv"
+	@$(PIP_INSTALL) -r requirements/cluster.txt
 	@touch $@
 
 var/clips/.made: requirements/clips.txt | .venv/.runtime

@@ -1,4 +1,7 @@
-"""What every test may ask for: the real clips and a browser. It must never start anything."""
+"""What every test may ask for: the real clips, a browser, real servers (tests/stack).
+
+It must never start anything by itself.
+"""
 
 import os
 import shutil
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("tests.e2e.servers",)
+pytest_plugins = ("tests.e2e.servers", "tests.stack.fixtures")
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS = ROOT / "var" / "clips"
 # The same places, in the same order, as tests/install_chromium looks.
