@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalOperation, KafkaError
 
 from millrace.streams.declarations import Topology
 from millrace.streams.kafka.fold_task import KafkaTask, Settings
@@ -24,6 +24,8 @@ PAUSE_MIN_S = 0.2
 PAUSE_MAX_S = 5.0
 REBALANCE_TIMEOUT_MS = 30_000
 NEVER_MS = (1 << 31) - 1
+# A producer that was fenced meanwhile says that it is in no transaction, which is no KafkaError.
+ENDS_A_LIFE = (KafkaError, IllegalOperation)
 
 
 class Runner:
@@ -72,7 +74,7 @@ class Runner:
             try:
                 await self._live()
                 pause_s = PAUSE_MIN_S
-            except KafkaError as problem:
+            except ENDS_A_LIFE as problem:
                 self._group.ended(self.partition, problem)
                 await self._wait(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
@@ -237,7 +239,7 @@ class FoldGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # of an untyp
         self.metrics.add("millrace_rebalances_total", topology=self.topology.name)
         self.metrics.put("millrace_fold_partitions", len(wanted), topology=self.topology.name)
 
-    def ended(self, partition: int, problem: KafkaError) -> None:
+    def ended(self, partition: int, problem: Exception) -> None:
         """A life ended: what it had in memory is gone, what it had committed is not."""
         name = self.topology.name
         logger.warning("%s %d begins again: %r", name, partition, problem)

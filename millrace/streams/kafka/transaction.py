@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from millrace.schemas.envelope import Envelope, Headers, to_headers
 from millrace.schemas.topics import Topic, partition_for
@@ -99,15 +100,21 @@ async def send_all(
     For each batch: what its delivery is known by, and how many records it has.
     """
     topic, index = place
-    sent = []
+    sent: list[tuple[asyncio.Future[Any], int]] = []
+
+    async def hand(batch: BatchBuilder) -> None:
+        count = batch.record_count()
+        future = await producer.send_batch(batch, topic, partition=index)
+        # The commit raises what became of it; a life that has ended asks nobody.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        sent.append((future, count))
+
     batch = producer.create_batch()
     for key, value, headers in outgoing:
         if batch.append(timestamp=at_ms, key=key, value=value, headers=headers) is None:
-            count = batch.record_count()
-            sent.append((await producer.send_batch(batch, topic, partition=index), count))
+            await hand(batch)
             batch = producer.create_batch()
             batch.append(timestamp=at_ms, key=key, value=value, headers=headers)
     if batch.record_count():
-        count = batch.record_count()
-        sent.append((await producer.send_batch(batch, topic, partition=index), count))
+        await hand(batch)
     return sent

@@ -1,0 +1,278 @@
+"""Exactly once, proved by taking workers away: records go through the chain while they die.
+
+    python -m tests.chaos.takeovers BOOTSTRAP [--takeovers N] [--seed N]
+
+Each take-over is one line: what was done to whom, and how long the log stood still for it.
+"""
+
+import argparse
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from millrace.schemas import codec
+from millrace.schemas.envelope import Envelope, to_headers
+from millrace.schemas.partitioning import partition_of
+from millrace.schemas.topics import DEAD_LETTERS, Topic
+from millrace.streams.kafka import changelog
+from millrace.streams.kafka.admin import apply
+from millrace.streams.kafka.cluster import Cluster
+from millrace.streams.points import KAFKA_POINTS
+from tests.chaos.chain import CHAIN, CHAIN_TOPICS, COUNTED, COUNTING, GRAINS, SUMMED, SUMMING, grain
+
+KEYS = 100
+PARTITIONS = 4
+SESSION_MS = 3_000
+READY_WITHIN_S = 60.0
+DONE_WITHIN_S = 120.0
+CHUNKS = 100
+
+
+@dataclass(slots=True)
+class Worker:
+    """A process of fold_worker, and what it wrote."""
+
+    process: "subprocess.Popen[str]"
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass(slots=True)
+class Run:
+    """One proof over a broker: the records, the workers, and what was done to them."""
+
+    bootstrap: str
+    records: int
+    luck: random.Random
+    folder: Path
+    told: Callable[[str], None] = print
+    takeovers: list[str] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
+    sent: Counter[str] = field(default_factory=Counter)
+    prefix: str = field(default_factory=lambda: f"x{uuid.uuid4().hex[:8]}-")
+
+    @property
+    def cluster(self) -> Cluster:
+        return Cluster(self.bootstrap, self.prefix, PARTITIONS)
+
+    def start(self, kill_at: str = "") -> Worker:
+        log = self.folder / f"worker-{len(list(self.folder.iterdir()))}.log"
+        command = [sys.executable, "-m", "tests.chaos.fold_worker", self.bootstrap]
+        command += [self.cluster.prefix, str(PARTITIONS), str(SESSION_MS)]
+        with log.open("w") as errors:
+            process = subprocess.Popen(
+                [*command, *([kill_at] if kill_at else [])],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        worker = Worker(process, log)
+        self.workers.append(worker)
+        return worker
+
+    async def ready(self, worker: Worker) -> None:
+        """Until it owns partitions. Raises AssertionError where it ended instead."""
+        assert worker.process.stdout is not None
+        line = await asyncio.wait_for(
+            asyncio.to_thread(worker.process.stdout.readline), READY_WITHIN_S
+        )
+        assert line == "ready\n" or worker.process.poll() == -signal.SIGKILL, worker.log.read_text()
+
+    async def produce(self, count: int, producer: AIOKafkaProducer) -> None:
+        """Grains, acknowledged before it returns."""
+        futures = []
+        for _ in range(count):
+            key = f"key-{self.luck.randrange(KEYS)}"
+            self.sent[key] += 1
+            event, id_ = grain(key), uuid.uuid4().hex
+            futures.append(
+                await producer.send(
+                    self.cluster.topic(GRAINS),
+                    codec.encode(event),
+                    key.encode(),
+                    partition=partition_of(key.encode(), PARTITIONS),
+                    headers=to_headers(Envelope(id_, 0)),
+                )
+            )
+        await asyncio.gather(*futures)
+
+    async def read(self, topic: Topic | str) -> list[Any]:
+        """Every committed message of a topic, partition by partition."""
+        reader = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+        )
+        await reader.start()
+        found: list[Any] = []
+        try:
+            for index in range(PARTITIONS):
+                place = TopicPartition(self.cluster.topic(topic), index)
+                reader.assign([place])
+                await reader.seek_to_beginning(place)
+                end = (await reader.end_offsets([place]))[place]
+                while await reader.position(place) < end:
+                    got = await reader.getmany(place, timeout_ms=200)
+                    found += got.get(place, ())
+        finally:
+            await reader.stop()
+        return found
+
+    async def summed(self) -> int:
+        return len(await self.read(SUMMED))
+
+
+def numbers_by_key(messages: list[Any]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for message in messages:
+        event: Any = codec.decode(message.value)
+        found.setdefault(event.video_id, []).append(event.counted)
+    return found
+
+
+async def states(run: Run, topology: Any, fold: Any) -> dict[str, Any]:
+    """What the changelog holds of a fold, over all partitions."""
+    import msgspec
+
+    decode = msgspec.msgpack.Decoder(fold.state).decode
+    found: dict[str, Any] = {}
+    for message in await run.read(f"{topology.name}-changelog"):
+        if message.key.startswith(changelog.STATE + changelog.SEPARATOR) and message.value:
+            key = message.key.split(changelog.SEPARATOR, 2)[2].decode()
+            found[key] = decode(message.value[changelog.DUE.size :])
+    return found
+
+
+async def verify(run: Run) -> None:
+    """Counts, outputs and states equal the closed form. Raises AssertionError."""
+    assert await run.read(DEAD_LETTERS) == [], "a count was lost, doubled or out of order"
+    counted = numbers_by_key(await run.read(COUNTED))
+    assert counted == {key: list(range(1, n + 1)) for key, n in run.sent.items()}
+    summed = numbers_by_key(await run.read(SUMMED))
+    assert summed == {
+        key: [k * (k + 1) // 2 for k in range(1, n + 1)] for key, n in run.sent.items()
+    }
+    first = await states(run, COUNTING, COUNTING.folds[0])
+    assert {key: state.count for key, state in first.items()} == run.sent
+    second = await states(run, SUMMING, SUMMING.folds[0])
+    assert {k: s.total for k, s in second.items()} == {
+        k: n * (n + 1) // 2 for k, n in run.sent.items()
+    }
+
+
+def faults(luck: random.Random) -> Iterator[str]:
+    """What happens to a worker next: every point of a transaction, ends in order, long stops."""
+    while True:
+        kinds = [f"{point}:{luck.randrange(2, 12)}" for point in KAFKA_POINTS]
+        kinds += ["sigkill", "sigterm", "sigstop"]
+        luck.shuffle(kinds)
+        yield from kinds
+
+
+async def prove(run: Run, takeovers: int, kinds: Iterator[str] | None = None) -> None:
+    """The whole proof: `takeovers` faults while `run.records` grains go through the chain."""
+    kinds = kinds or faults(run.luck)
+    apply(run.cluster, CHAIN_TOPICS, CHAIN)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=run.bootstrap, acks="all", enable_idempotence=True
+    )
+    await producer.start()
+    feeding = asyncio.create_task(feed(run, producer, takeovers))
+    try:
+        keeper = run.start()
+        await run.ready(keeper)
+        for number in range(takeovers):
+            await take_over(run, number, next(kinds), producer)
+        run.takeovers.append("")
+        await feeding
+        await drained(run)
+        await verify(run)
+    finally:
+        feeding.cancel()
+        for worker in run.workers:
+            worker.end()
+        await producer.stop()
+
+
+async def feed(run: Run, producer: AIOKafkaProducer, takeovers: int) -> None:
+    """Spreads the grains over the take-overs, so that every one happens under load."""
+    for number in range(CHUNKS):
+        while len(run.takeovers) < number * takeovers // CHUNKS:
+            await asyncio.sleep(0.05)
+        await run.produce(run.records // CHUNKS, producer)
+        await asyncio.sleep(0.02)
+
+
+async def take_over(run: Run, number: int, kind: str, producer: AIOKafkaProducer) -> None:
+    """A worker joins, something happens to it, and the one beside it takes its partitions over."""
+    started_s = time.monotonic()
+    at_point = ":" in kind
+    worker = run.start(kind if at_point else "")
+    await run.ready(worker)
+    if kind == "sigkill":
+        worker.process.kill()
+    elif kind == "sigterm":
+        worker.process.terminate()
+    elif kind == "sigstop":
+        worker.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(1.7 * SESSION_MS / 1000)
+        worker.process.send_signal(signal.SIGCONT)
+        # The zombie may write what it had in hand, and must not; then it goes in order.
+        await asyncio.sleep(1.0)
+        worker.process.terminate()
+    run.takeovers.append(kind)
+    async with asyncio.timeout(DONE_WITHIN_S):
+        while (code := worker.process.poll()) is None:
+            # A point is passed by transactions alone: there is always something to fold.
+            await run.produce(5, producer)
+            await asyncio.sleep(0.02)
+    if at_point or kind == "sigkill":
+        assert code == -signal.SIGKILL, worker.log.read_text()
+    else:
+        assert code == 0, worker.log.read_text()
+    run.told(f"{number + 1} {kind}: {time.monotonic() - started_s:.1f} s")
+
+
+async def drained(run: Run) -> None:
+    """Until everything sent has come out at the end of the chain."""
+    until_s, wanted = time.monotonic() + DONE_WITHIN_S, sum(run.sent.values())
+    while (found := await run.summed()) < wanted:
+        assert time.monotonic() < until_s, f"{found} of {wanted} came out"
+        await asyncio.sleep(0.3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bootstrap")
+    parser.add_argument("--takeovers", type=int, default=100)
+    parser.add_argument("--records", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        luck = random.Random(given.seed)
+        run = Run(given.bootstrap, given.records, luck, Path(folder), lambda line: print(line))
+        asyncio.run(prove(run, given.takeovers))
+
+
+if __name__ == "__main__":
+    main()
