@@ -4,12 +4,12 @@ Several processes may have one directory open. It must never write to a blob tha
 have, and never remove a file before the index has stopped naming it.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from millrace.sinks.blobs import Blobs, BlobWriter, read_file
+from millrace.sinks.blobs import COPY_BYTES, Blobs, BlobWriter, read_file
 from millrace.sinks.busy import busy_errors
 from millrace.sinks.multipart import Multipart
 from millrace.sinks.notifications import Notify, deliver
@@ -20,15 +20,17 @@ from millrace.sinks.object_index import (
     list_objects,
     named_blobs,
     open_index,
-    open_uploads_before,
+    open_uploads,
     prefix_bounds,
     put_object,
 )
 from millrace.sinks.object_keys import check_key, check_path, content_type_of, is_mutable
 from millrace.sinks.ports import (
     InvalidKey,
+    Listed,
     NotFound,
     ObjectStat,
+    OpenUpload,
     Part,
     PreconditionFailed,
     StoreBusy,
@@ -42,9 +44,31 @@ SWEEP_BLOB_AGE_MS = 3_600_000
 SWEEP_UPLOAD_AGE_MS = 7 * 86_400_000
 
 
+class OpenFile:
+    """`OpenObject`: the blob's bytes stay what they are, even if the object is replaced or gone."""
+
+    def __init__(self, stat: ObjectStat, file: BinaryIO) -> None:
+        self.stat = stat
+        self._file = file
+
+    def pieces(self, start: int, length: int) -> Iterator[bytes]:
+        end = start + length
+        for place in range(start, end, COPY_BYTES):
+            with busy_errors():
+                self._file.seek(place)
+                piece = self._file.read(min(COPY_BYTES, end - place))
+            if len(piece) < min(COPY_BYTES, end - place):
+                raise StoreBusy(f"{self.stat.key}: its bytes end at {place + len(piece)}")
+            yield piece
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class DirectoryObjects:
     """`Objects` below `root`, which is made if missing. Open it in each process, after a fork.
 
+    What it answered for survives loss of power too.
     `notify`, where given, is called by `complete` from the calling thread, and by
     `deliver_notifications`. `now_ms` is the clock, in milliseconds of the epoch. An upload that is
     open for longer than `upload_age_ms_max` is swept: more than any session may last.
@@ -106,16 +130,15 @@ class DirectoryObjects:
         return None if stored is None else stored.stat
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        with self.open(key)[1] as file, busy_errors():
-            file.seek(start)
-            return file.read(-1 if length is None else length)
+        with closing(self.open(key)) as opened:
+            rest = max(0, opened.stat.size_bytes - start)
+            return b"".join(opened.pieces(start, rest if length is None else min(rest, length)))
 
-    def open(self, key: str) -> tuple[ObjectStat, BinaryIO]:
-        """The object and its bytes, which stay what they are even if it is replaced meanwhile."""
+    def open(self, key: str) -> OpenFile:
         while (stored := self._find(key)) is not None:
             # Replaced between the index and the file: the index names another blob by now.
             with suppress(FileNotFoundError), busy_errors():
-                return stored.stat, self._blobs.path(stored.blob).open("rb")
+                return OpenFile(stored.stat, self._blobs.path(stored.blob).open("rb"))
         raise NotFound(key)
 
     def download(self, key: str, path: Path) -> ObjectStat:
@@ -152,20 +175,31 @@ class DirectoryObjects:
             raise InvalidKey(f"a prefix to delete ends in /: {prefix!r:.100}")
         return self._delete(*prefix_bounds(check_path(prefix)))
 
-    def list(self, prefix: str = "", after: str = "", limit: int = 1000) -> tuple[ObjectStat, ...]:
+    def list(self, prefix: str = "", after: str = "", limit: int = 1000) -> tuple[Listed, ...]:
         with self._index.reading() as connection:
-            stored = list_objects(connection, prefix, after, limit)
-        return tuple(each.stat for each in stored)
+            found = [each.stat for each in list_objects(connection, prefix, after, limit)]
+        return tuple(Listed(s.key, s.size_bytes, s.etag, s.modified_ms) for s in found)
 
     # ------------------------------------------------------------ multipart
 
     def start(self, key: str, content_type: str | None = None) -> str:
         return self._multipart.start(key, content_type)
 
+    def uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
+        with self._index.reading() as connection:
+            found = open_uploads(connection, prefix)
+        yield from (OpenUpload(each.key, each.id, each.started_ms) for each in found)
+
     def presign_part(
-        self, key: str, multipart_id: str, number: int, size_bytes: int, expires_at_ms: int
+        self,
+        key: str,
+        multipart_id: str,
+        number: int,
+        size_bytes: int,
+        expires_at_ms: int,
+        sha256: str | None = None,
     ) -> str:
-        return self._signer.part_url(key, multipart_id, number, size_bytes, expires_at_ms)
+        return self._signer.part_url(key, multipart_id, number, size_bytes, expires_at_ms, sha256)
 
     def open_part(self, key: str, multipart_id: str, number: int, with_sha256: bool) -> BlobWriter:
         """For the door: where a part's bytes go; then keep_part or the writer's discard."""
@@ -201,10 +235,9 @@ class DirectoryObjects:
     def sweep(self) -> int:
         """Removes files nothing names, and uploads nobody ended; how many files went."""
         now_ms = self._now_ms()
-        with self._index.reading() as connection:
-            forgotten = open_uploads_before(connection, now_ms - self._upload_age_ms_max)
-        for upload in forgotten:
-            self._multipart.abort(upload.key, upload.id)
+        for upload in self.uploads():
+            if upload.started_ms < now_ms - self._upload_age_ms_max:
+                self._multipart.abort(upload.key, upload.multipart_id)
         # Files first, names second: what is named between the two is then among the names.
         old = list(self._blobs.unchanged_since(now_ms - SWEEP_BLOB_AGE_MS))
         with self._index.reading() as connection:

@@ -1,7 +1,9 @@
-"""The directory store's own HTTP door: parts come in and bytes go out here, never by the gateway.
+"""The HTTP doors of an object store: bytes come in and go out here, never by the gateway.
 
-S3-shaped, so that clients and pages are the same over a real S3. It must never block its loop on
-the disk, show a trace, or serve a byte that no signature opens.
+The edge serves reads over any store, for a plain S3 cannot check a path's token (PLY-3). The
+directory store's door is that and S3's way in for parts, so that clients and pages are the same
+over both. They must never block their loop on a store, show a trace, or serve a byte that no
+signature opens.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ from millrace.sinks.directory_objects import DirectoryObjects
 from millrace.sinks.door_errors import answer_errors
 from millrace.sinks.door_reads import Reads
 from millrace.sinks.door_uploads import PART_BYTES_MAX, Uploads
+from millrace.sinks.ports import Objects
 from millrace.sinks.signing import BUCKET, Signer
 
 # Enough for a browser's parts and a player's segments to wait for the disk side by side.
@@ -27,17 +30,26 @@ SHUTDOWN_S = 2.0
 _KEY = "{key:(?s:.+)}"
 
 
-def build_door(
-    store: DirectoryObjects, signer: Signer, part_bytes_max: int = PART_BYTES_MAX
-) -> web.Application:
-    """The door over one store. A part over `part_bytes_max` is 413."""
-    reads, uploads = Reads(store, signer), Uploads(store, signer, part_bytes_max)
+def build_edge(store: Objects, signer: Signer) -> web.Application:
+    """Reads under `/s/{token}/{key}` over any store, for any number of processes beside it.
+
+    `signer` has the keys and the address with which `presign_get` made the tokens.
+    """
     app = web.Application(middlewares=[answer_errors])
-    app.router.add_put(f"/{BUCKET}/{_KEY}", uploads.put_part)
-    app.router.add_get(f"/s/{{token}}/{_KEY}", reads.get, allow_head=True)
+    app.router.add_get(f"/s/{{token}}/{_KEY}", Reads(store, signer).get, allow_head=True)
     app.router.add_get("/healthz", _healthy)
     app.router.add_route("OPTIONS", "/{anything:.*}", _preflight)
     app.on_response_prepare.append(_allow_every_origin)
+    return app
+
+
+def build_door(
+    store: DirectoryObjects, signer: Signer, part_bytes_max: int = PART_BYTES_MAX
+) -> web.Application:
+    """The edge over one directory store, and its way in. A part over `part_bytes_max` is 413."""
+    app = build_edge(store, signer)
+    uploads = Uploads(store, signer, part_bytes_max)
+    app.router.add_put(f"/{BUCKET}/{_KEY}", uploads.put_part)
     return app
 
 

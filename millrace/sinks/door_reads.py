@@ -5,47 +5,59 @@ changes, or what only one token may see.
 """
 
 import asyncio
-import random
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import BinaryIO
 
 from aiohttp import web
 
-from millrace.sinks.busy import busy_errors
-from millrace.sinks.directory_objects import DirectoryObjects
+from millrace.sinks.caching import cache_control
 from millrace.sinks.door_errors import error_response
 from millrace.sinks.object_keys import check_key
-from millrace.sinks.ports import ObjectStat, PreconditionFailed
+from millrace.sinks.ports import (
+    NotFound,
+    Objects,
+    ObjectStat,
+    OpenObject,
+    PreconditionFailed,
+    StoreBusy,
+)
 from millrace.sinks.signing import Signer
 
-PIECE_BYTES = 1 << 20
-# Playlists grow by a segment every few seconds; the spread keeps caches from asking in step.
-MUTABLE_CACHE_MIN_S = 1
-MUTABLE_CACHE_MAX_S = 3
-IMMUTABLE_CACHE = "public, max-age=31536000, immutable"
+# Looks at an object that is replaced each time before its bytes were read: playlists change every
+# few seconds, and a look takes milliseconds.
+LOOKS_MAX = 4
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 class Reads:
     """The handler of reads over one store."""
 
-    def __init__(self, store: DirectoryObjects, signer: Signer) -> None:
+    def __init__(self, store: Objects, signer: Signer) -> None:
         self._store = store
         self._signer = signer
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         key = check_key(request.match_info["key"])
         self._signer.check_reader(request.match_info["token"], key)
-        stat, file = await asyncio.to_thread(self._store.open, key)
+        for _ in range(LOOKS_MAX):
+            response = await self._look(request, key)
+            if response is not None:
+                return response
+        raise StoreBusy(f"{key} is being replaced all the time")
+
+    async def _look(self, request: web.Request, key: str) -> web.StreamResponse | None:
+        """The answer; None where the object was replaced before its first byte came."""
+        opened = await asyncio.to_thread(self._store.open, key)
         try:
-            return await _answer(request, stat, file)
+            return await _answer(request, opened)
         finally:
-            await asyncio.to_thread(file.close)
+            await asyncio.to_thread(opened.close)
 
 
-async def _answer(request: web.Request, stat: ObjectStat, file: BinaryIO) -> web.StreamResponse:
+async def _answer(request: web.Request, opened: OpenObject) -> web.StreamResponse | None:
+    stat = opened.stat
     headers = _headers(stat)
     if not _matches(request.headers.get("If-Match"), stat, absent=True):
         raise PreconditionFailed(stat.key)
@@ -61,43 +73,43 @@ async def _answer(request: web.Request, stat: ObjectStat, file: BinaryIO) -> web
             response.headers["Content-Range"] = f"bytes */{stat.size_bytes}"
             return response
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{stat.size_bytes}"
-    response_headers = {**headers, "Content-Type": stat.content_type}
-    if request.method == "HEAD":
-        response_headers["Content-Length"] = str(length)
-        return web.Response(status=status, headers=response_headers)
-    if length <= PIECE_BYTES:
-        body = await asyncio.to_thread(_piece, file, start, length)
-        return web.Response(status=status, headers=response_headers, body=body)
-    return await _stream(
-        request, web.StreamResponse(status=status, headers=response_headers), file, start, length
-    )
+    headers |= {"Content-Type": stat.content_type, "Content-Length": str(length)}
+    if request.method == "HEAD" or length == 0:
+        return web.Response(status=status, headers=headers)
+    pieces = opened.pieces(start, length)
+    try:
+        first = await asyncio.to_thread(next, pieces)
+    except PreconditionFailed:
+        return None
+    if len(first) == length:
+        return web.Response(status=status, headers=headers, body=first)
+    return await _stream(request, web.StreamResponse(status=status, headers=headers), first, pieces)
 
 
 async def _stream(
-    request: web.Request, response: web.StreamResponse, file: BinaryIO, start: int, length: int
+    request: web.Request, response: web.StreamResponse, first: bytes, pieces: Iterator[bytes]
 ) -> web.StreamResponse:
-    response.content_length = length
+    """Sends as the pieces come. Where they end early the connection does, which says so."""
     await response.prepare(request)
-    for offset in range(start, start + length, PIECE_BYTES):
-        size = min(PIECE_BYTES, start + length - offset)
-        await response.write(await asyncio.to_thread(_piece, file, offset, size))
+    await response.write(first)
+    try:
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            await response.write(piece)
+    except (StoreBusy, PreconditionFailed, NotFound):
+        # The status is sent: nothing but a body that is too short can still be said.
+        if request.transport is not None:
+            request.transport.abort()
+        return response
     await response.write_eof()
     return response
 
 
-def _piece(file: BinaryIO, start: int, length: int) -> bytes:
-    with busy_errors():
-        file.seek(start)
-        return file.read(length)
-
-
 def _headers(stat: ObjectStat) -> dict[str, str]:
-    seconds = random.randint(MUTABLE_CACHE_MIN_S, MUTABLE_CACHE_MAX_S)
     return {
         "ETag": f'"{stat.etag}"',
         "Last-Modified": _last_modified(stat),
         "Accept-Ranges": "bytes",
-        "Cache-Control": f"public, max-age={seconds}" if stat.mutable else IMMUTABLE_CACHE,
+        "Cache-Control": cache_control(stat.mutable),
     }
 
 

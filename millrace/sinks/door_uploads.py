@@ -41,6 +41,8 @@ class Uploads:
             "md5": _announced(request, "Content-MD5", 16),
             "sha256": _announced(request, "x-amz-checksum-sha256", 32),
         }
+        if fields.get("sha256", expected["sha256"]) != expected["sha256"]:
+            raise BadRequest(400, "BadDigest", "This address is for bytes of another SHA-256.")
         place = key, fields["uploadId"], int(fields["partNumber"])
         with_sha256 = expected["sha256"] is not None
         writer = await asyncio.to_thread(self._store.open_part, *place, with_sha256)

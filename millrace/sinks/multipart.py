@@ -4,9 +4,7 @@ It must never make a part or an object visible before its bytes are flushed, nor
 bytes before the object that holds them is committed: so kill -9 finds one or the other.
 """
 
-import hashlib
 import json
-import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -28,13 +26,10 @@ from millrace.sinks.object_index import (
     put_upload,
 )
 from millrace.sinks.object_keys import check_key, content_type_of, is_mutable
+from millrace.sinks.parts import choose, etag_of, joined_etag
 from millrace.sinks.ports import InvalidPart, NoSuchUpload, ObjectStat, Part
 from millrace.sinks.signing import PART_NUMBER_MAX
 from millrace.sinks.sqlite_database import Database
-
-# S3's rule: docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-PART_BYTES_MIN = 5 << 20
-_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 class Multipart:
@@ -93,7 +88,7 @@ class Multipart:
                 upload = self._upload(key, multipart_id)
                 if upload.etag is None:
                     raise
-        if not parts or _etag_of(parts) != upload.etag:
+        if etag_of(parts) != upload.etag:
             raise InvalidPart(sorted(parts), "the upload is complete, of other parts")
         with self._index.reading() as connection:
             stored = find_object(connection, key)
@@ -125,7 +120,9 @@ class Multipart:
 
     def _complete_open(self, upload: Upload, parts: Mapping[int, str]) -> ObjectStat:
         with self._index.reading() as connection:
-            chosen = _choose(find_parts(connection, upload.id), parts)
+            there = find_parts(connection, upload.id)
+        wanted = choose({number: each.part for number, each in there.items()}, parts)
+        chosen = [there[part.number] for part in wanted]
         joined = self._join(chosen)
         stat = ObjectStat(
             upload.key,
@@ -175,37 +172,3 @@ class Multipart:
             put_notification(connection, json.dumps(completed_event(stored.stat, upload.id)))
             rubbish = delete_parts(connection, upload.id)
         return rubbish if replaced is None else (*rubbish, replaced.blob)
-
-
-def joined_etag(part_etags: Sequence[str]) -> str:
-    """S3's ETag of an object of parts: the MD5 of their MD5s, and how many."""
-    digests = b"".join(bytes.fromhex(etag) for etag in part_etags)
-    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(part_etags)}"
-
-
-def _etag_of(parts: Mapping[int, str]) -> str | None:
-    """The ETag of the object that these parts make; None where one of them is no part's ETag."""
-    etags = [_bare(etag) for _, etag in sorted(parts.items())]
-    return joined_etag(etags) if all(_MD5.fullmatch(etag) for etag in etags) else None
-
-
-def _bare(etag: str) -> str:
-    return etag.strip('"').lower()
-
-
-def _choose(there: Mapping[int, StoredPart], parts: Mapping[int, str]) -> list[StoredPart]:
-    """The stored parts that were asked for. Raises InvalidPart."""
-    if not parts:
-        raise InvalidPart([], "an upload is completed of one part at least")
-    wrong = [
-        number
-        for number, etag in sorted(parts.items())
-        if number not in there or there[number].part.etag != _bare(etag)
-    ]
-    if wrong:
-        raise InvalidPart(wrong, "missing, or stored with another ETag")
-    chosen = [there[number] for number in sorted(parts)]
-    small = [each.part.number for each in chosen[:-1] if each.part.size_bytes < PART_BYTES_MIN]
-    if small:
-        raise InvalidPart(small, f"under {PART_BYTES_MIN} bytes and not the last")
-    return chosen

@@ -125,10 +125,12 @@ def find_upload(connection: sqlite3.Connection, upload_id: str) -> Upload | None
     return None if row is None else Upload(*row)
 
 
-def open_uploads_before(connection: sqlite3.Connection, started_ms: int) -> tuple[Upload, ...]:
-    """Uploads begun before then and never completed."""
+def open_uploads(connection: sqlite3.Connection, prefix: str) -> tuple[Upload, ...]:
+    """Uploads below a prefix that were never completed, by key."""
     rows = connection.execute(
-        "SELECT * FROM uploads WHERE etag IS NULL AND started_ms < ?", (started_ms,)
+        "SELECT * FROM uploads WHERE etag IS NULL AND key >= ? AND key < ?"
+        " ORDER BY key, started_ms",
+        (prefix, prefix + _LAST),
     )
     return tuple(Upload(*row) for row in rows)
 

@@ -8,7 +8,9 @@ import re
 from millrace.sinks.ports import InvalidKey
 
 KEY_LENGTH_MAX = 512
-_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~=@+!*'(),:-]+"
+# A server over a file system makes a file name of it, of 255 characters with what it adds itself.
+SEGMENT_LENGTH_MAX = 200
+_SEGMENT = rf"(?!\.{{1,2}}(?:/|\Z))[A-Za-z0-9._~=@+!*'(),:-]{{1,{SEGMENT_LENGTH_MAX}}}"
 _KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 _CONTENT_TYPES = {
     "m3u8": "application/vnd.apple.mpegurl",

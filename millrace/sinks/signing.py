@@ -24,6 +24,7 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _TIME_MS = re.compile(r"[0-9]{1,15}")
 # What a part's signature covers besides method and key, in this order.
 _SIGNED = ("uploadId", "partNumber", "size", "expires", "keyId")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Refused(Exception):
@@ -62,13 +63,16 @@ class Signer:
     now_ms: Callable[[], int]
 
     def part_url(
-        self, key: str, multipart_id: str, number: int, size_bytes: int, expires_at_ms: int
+        self,
+        key: str,
+        multipart_id: str,
+        number: int,
+        size_bytes: int,
+        expires_at_ms: int,
+        sha256: str | None = None,
     ) -> str:
-        """Raises InvalidKey; ValueError where number is not 1 to 10 000, or the size negative."""
-        if not 1 <= number <= PART_NUMBER_MAX:
-            raise ValueError(f"part numbers are 1 to {PART_NUMBER_MAX}, not {number}")
-        if size_bytes < 0:
-            raise ValueError(f"no part has {size_bytes} bytes")
+        """As `Objects.presign_part`. Raises InvalidKey, ValueError."""
+        check_part(number, size_bytes, sha256)
         fields = {
             "uploadId": multipart_id,
             "partNumber": str(number),
@@ -76,6 +80,8 @@ class Signer:
             "expires": str(expires_at_ms),
             "keyId": self.keys.current,
         }
+        if sha256 is not None:
+            fields["sha256"] = sha256
         fields["signature"] = self._sign(self.keys.current, _part_text(check_key(key), fields))
         return f"{self.public_url}/{BUCKET}/{key}?{urlencode(fields)}"
 
@@ -120,6 +126,16 @@ class Signer:
             raise Refused("the address has expired", expired=True)
 
 
+def check_part(number: int, size_bytes: int, sha256: str | None) -> None:
+    """Raises ValueError where no part can be of this number, size and digest."""
+    if not 1 <= number <= PART_NUMBER_MAX:
+        raise ValueError(f"part numbers are 1 to {PART_NUMBER_MAX}, not {number}")
+    if size_bytes < 0:
+        raise ValueError(f"no part has {size_bytes} bytes")
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
+        raise ValueError(f"not a SHA-256 in hex: {sha256!r:.100}")
+
+
 def _bytes(text: str) -> bytes:
     """UTF-8, and what a request brought that is none: refused like any other wrong signature."""
     return text.encode("utf-8", "surrogatepass")
@@ -128,7 +144,7 @@ def _bytes(text: str) -> bytes:
 def _part_text(key: str, fields: Mapping[str, str]) -> str:
     """What a part's signature covers. Newlines part the fields: no key has one, and the rest comes
     after it by position, so that no two requests have one text."""
-    rest = [fields[name] for name in _SIGNED]
+    rest = [*(fields[name] for name in _SIGNED), fields.get("sha256", "")]
     if any("\n" in value for value in rest):
         raise Refused("a line break in a signed field")
     try:

@@ -29,7 +29,8 @@ class Fault:
     refuse: the connection is closed as it opens. delay_s: each block waits so long on its way, both
     ways. frozen: nothing goes through, nothing is closed. unavailable: each connection gets one 503
     for its first request. cut_after_bytes: so much of what the server says goes through, after its
-    first head where `http`, then the connection is reset.
+    first head where `http`, then the connection ends. lose_answer: the server does what it was
+    asked over HTTP, and the connection ends before its answer comes.
     """
 
     refuse: bool = False
@@ -38,6 +39,7 @@ class Fault:
     unavailable: bool = False
     cut_after_bytes: int | None = None
     http: bool = True
+    lose_answer: bool = False
     times: int | None = None
 
 
@@ -205,12 +207,14 @@ async def carry(
 async def carry_answer(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault
 ) -> None:
-    if fault.cut_after_bytes is not None and fault.http:
+    if fault.lose_answer or (fault.cut_after_bytes is not None and fault.http):
         head = await reader.readuntil(HEAD_END)
         # An interim answer, 100 Continue, has a head of its own.
         while head.split(b" ", 2)[1].startswith(b"1"):
             writer.write(head)
             head = await reader.readuntil(HEAD_END)
+        if fault.lose_answer:
+            return
         writer.write(head)
     await carry(reader, writer, fault.delay_s, fault.cut_after_bytes)
 

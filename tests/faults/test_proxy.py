@@ -12,6 +12,8 @@ import pytest
 from tests.faults.proxy import Fault, FaultProxy, fault_proxy
 
 BODY = bytes(range(256)) * 1_000
+# Bodies that came to the server.
+SEEN: list[bytes] = []
 
 
 class Server(BaseHTTPRequestHandler):
@@ -23,7 +25,8 @@ class Server(BaseHTTPRequestHandler):
         self.answer(BODY)
 
     def do_PUT(self) -> None:
-        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
+        SEEN.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer(SEEN[-1])
 
     def answer(self, body: bytes) -> None:
         self.send_response(200)
@@ -122,3 +125,11 @@ def test_plain_tcp_is_cut_after_so_many_bytes(proxy: FaultProxy) -> None:
         while block := peer.recv(100):
             received += block
     assert received == b"HTTP/"
+
+
+def test_an_answer_is_lost_after_the_server_gave_it(proxy: FaultProxy) -> None:
+    proxy.set(Fault(lose_answer=True, times=1))
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(proxy, "PUT", b"first")
+    assert ask(proxy, "PUT", b"second") == (200, b"second")
+    assert SEEN[-2:] == [b"first", b"second"]

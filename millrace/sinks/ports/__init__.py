@@ -18,7 +18,14 @@ from millrace.sinks.ports.errors import (
     StoreFull,
 )
 from millrace.sinks.ports.log import Append, Appended, Log
-from millrace.sinks.ports.objects import Objects, ObjectStat, Part
+from millrace.sinks.ports.objects import (
+    Listed,
+    Objects,
+    ObjectStat,
+    OpenObject,
+    OpenUpload,
+    Part,
+)
 from millrace.sinks.ports.tables import Column, ColumnType, Key, Page, Row, Table, Tables, Version
 
 __all__ = [
@@ -32,11 +39,14 @@ __all__ = [
     "InvalidKey",
     "InvalidPart",
     "Key",
+    "Listed",
     "Log",
     "NoSuchUpload",
     "NotFound",
     "ObjectStat",
     "Objects",
+    "OpenObject",
+    "OpenUpload",
     "Page",
     "Part",
     "PreconditionFailed",

@@ -1,53 +1,41 @@
-"""Every implementation of each port, by name: the suite beside this runs over each of them."""
+"""Every implementation of the object store's port: the suites beside this run over each of them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from millrace.sinks.inprocess_cache import InProcessCache
-from millrace.sinks.ports import Cache, Objects, Tables
-from millrace.sinks.sqlite_tables import SqliteTables
-from tests.sinks.door_client import Clock, OpenStore, open_store
+from millrace.sinks.ports import Objects
+from millrace.sinks.s3_objects import S3Objects
+from tests.sinks.door_client import open_store
+from tests.sinks.s3_store import RealClock, emptied, fresh_bucket, s3_store
+from tests.stack.servers import SharedS3
+
+Opened = tuple[Objects, int]
 
 
-@pytest.fixture(params=["directory"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
-    assert request.param == "directory"
-    with open_store(tmp_path / "store") as opened:
-        yield opened
+@pytest.fixture(scope="module")
+def s3_objects(s3_server: SharedS3) -> Iterator[S3Objects]:
+    """One store for many tests: a client takes half a second to make."""
+    with s3_store(fresh_bucket(s3_server)) as store:
+        yield store
 
 
-@pytest.fixture
-def objects(opened: OpenStore) -> Objects:
-    return opened.store
-
-
-@pytest.fixture
-def soon_ms(opened: OpenStore) -> int:
-    """A minute from now, by the store's clock."""
-    return opened.clock.in_ms(60_000)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["sqlite", "sqlite in memory"])
-def tables(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Tables]:
-    path = None if request.param == "sqlite in memory" else tmp_path / "tables.sqlite"
-    made = SqliteTables(path, clock.now_ms)
-    yield made
-    made.close()
+@pytest.fixture(params=["directory", "s3"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
+    """An empty store and a minute from now, by its clock."""
+    if request.param == "directory":
+        with open_store(tmp_path / "store") as opened:
+            yield opened.store, opened.clock.in_ms(60_000)
+        return
+    yield emptied(request.getfixturevalue("s3_objects")), RealClock().in_ms(60_000)
 
 
 @pytest.fixture
-async def cache_clock() -> Clock:
-    return Clock(0)
+def objects(opened: Opened) -> Objects:
+    return opened[0]
 
 
-@pytest.fixture(params=["in process"])
-async def cache(request: pytest.FixtureRequest, cache_clock: Clock) -> Cache:
-    assert request.param == "in process"
-    return InProcessCache(lambda: cache_clock.at_ms / 1000, entries_max=100)
+@pytest.fixture
+def soon_ms(opened: Opened) -> int:
+    return opened[1]

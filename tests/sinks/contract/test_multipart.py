@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from base64 import b64encode
 
 import pytest
 
@@ -87,9 +88,11 @@ def test_completing_again_is_the_same_answer(objects: Objects, soon_ms: int) -> 
 def test_completing_again_with_other_parts_is_refused(objects: Objects, soon_ms: int) -> None:
     upload, parts = upload_two(objects, soon_ms)
     objects.complete(KEY, upload, parts)
+    stat = objects.head(KEY)
     for others in ({1: parts[1]}, {1: NEVER, 2: parts[2]}, {1: "not an etag"}, {}):
-        with pytest.raises(InvalidPart):
+        with pytest.raises((InvalidPart, NoSuchUpload)):
             objects.complete(KEY, upload, others)
+    assert objects.head(KEY) == stat
 
 
 def test_completing_at_once_from_many_threads_is_one_object(objects: Objects, soon_ms: int) -> None:
@@ -209,3 +212,46 @@ def test_a_part_of_another_length_than_was_signed_is_refused(
         answer = send("PUT", objects.presign_part(KEY, upload, 1, len(LAST), soon_ms), body)
         assert 400 <= answer.status < 500, answer
     assert objects.list_parts(KEY, upload) == ()
+
+
+def test_a_part_is_bound_to_its_digest_where_one_was_given(objects: Objects, soon_ms: int) -> None:
+    upload = objects.start(KEY)
+    digest = hashlib.sha256(LAST)
+    url = objects.presign_part(KEY, upload, 1, len(LAST), soon_ms, digest.hexdigest())
+    right = {"x-amz-checksum-sha256": b64encode(digest.digest()).decode()}
+    other = {"x-amz-checksum-sha256": b64encode(hashlib.sha256(b"").digest()).decode()}
+    for body, headers in ((LAST, {}), (LAST, other), (LAST[:-1] + b"!", right)):
+        answer = send("PUT", url, body, headers)
+        assert 400 <= answer.status < 500, answer
+    assert objects.list_parts(KEY, upload) == ()
+    assert send("PUT", url, LAST, right).status == 200
+    assert [part.size_bytes for part in objects.list_parts(KEY, upload)] == [len(LAST)]
+    with pytest.raises(ValueError, match="SHA-256"):
+        objects.presign_part(KEY, upload, 1, 1, soon_ms, "no digest")
+
+
+def test_altered_and_expired_part_addresses_are_forbidden(objects: Objects, soon_ms: int) -> None:
+    upload = objects.start(KEY)
+    url = objects.presign_part(KEY, upload, 1, len(LAST), soon_ms)
+    for wrong in (
+        url.replace("partNumber=1", "partNumber=2"),
+        url.replace(KEY, "originals/v2/u1"),
+        objects.presign_part(KEY, upload, 1, len(LAST), soon_ms - 120_000),
+    ):
+        assert send("PUT", wrong, LAST).status == 403, wrong
+    assert objects.list_parts(KEY, upload) == ()
+
+
+def test_uploads_that_nobody_ended_are_listed_by_key(objects: Objects, soon_ms: int) -> None:
+    keys = ["originals/v1/u1", "originals/v1/u2", "originals/v2/u3", "other/v1"]
+    begun = {key: objects.start(key) for key in reversed(keys)}
+    completed = objects.start("originals/v3/u4")
+    answer = send("PUT", objects.presign_part("originals/v3/u4", completed, 1, 1, soon_ms), b"1")
+    objects.complete("originals/v3/u4", completed, {1: answer.etag})
+    found = list(objects.uploads("originals/"))
+    assert [(each.key, each.multipart_id) for each in found] == [
+        (key, begun[key]) for key in keys[:3]
+    ]
+    assert all(abs(each.started_ms - soon_ms) < 120_000 for each in found)
+    objects.abort(keys[0], begun[keys[0]])
+    assert [each.key for each in objects.uploads()] == keys[1:]

@@ -2,11 +2,12 @@
 
 import hashlib
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from millrace.sinks.ports import InvalidKey, NotFound, Objects, PreconditionFailed
+from millrace.sinks.ports import InvalidKey, Listed, NotFound, Objects, PreconditionFailed
 
 KEY = "videos/v1/240p/abc/0.m4s"
 
@@ -157,10 +158,11 @@ def test_of_writers_that_all_expect_the_same_object_one_wins(objects: Objects) -
 
 
 def test_a_prefix_is_deleted_to_its_slash_and_no_further(objects: Objects) -> None:
-    for key in ("videos/v1/a", "videos/v1/b/c", "videos/v10/a", "videos/v1"):
+    for key in ("videos/v1/a", "videos/v1/b/c", "videos/v10/a", "videos/v1.m3u8"):
         objects.put_bytes(key, b"")
     assert objects.delete_prefix("videos/v1/") == 2
-    assert [stat.key for stat in objects.list()] == ["videos/v1", "videos/v10/a"]
+    assert [stat.key for stat in objects.list()] == ["videos/v1.m3u8", "videos/v10/a"]
+    assert objects.delete_prefix("videos/v1/") == 0
     with pytest.raises(InvalidKey):
         objects.delete_prefix("videos/v1")
     with pytest.raises(InvalidKey):
@@ -169,7 +171,9 @@ def test_a_prefix_is_deleted_to_its_slash_and_no_further(objects: Objects) -> No
 
 def test_lists_come_in_pages_by_key(objects: Objects) -> None:
     keys = [*sorted(f"a/{n}" for n in range(25)), "a~", "b/1"]
-    for key in reversed(keys):
+    # What sorts around the slash, which a walk through folders would get wrong.
+    around = ["c-1", "c.1", "c/1", "c/2/3", "c0", "c~1"]
+    for key in reversed(keys + around):
         objects.put_bytes(key, key.encode())
     assert [stat.key for stat in objects.list("a/")] == keys[:25]
     found: list[str] = []
@@ -177,7 +181,46 @@ def test_lists_come_in_pages_by_key(objects: Objects) -> None:
         found += [stat.key for stat in page]
     assert found == keys[:26]
     assert objects.list("zzz") == ()
-    assert objects.list("a/24")[0] == objects.head("a/24")
+    assert [stat.key for stat in objects.list("c")] == around
+    assert [stat.key for stat in objects.list("c", "c.1", limit=2)] == around[2:4]
+
+
+def test_a_list_says_what_head_says(objects: Objects) -> None:
+    stat = objects.put_bytes(KEY, b"bytes")
+    assert objects.list(KEY) == (Listed(KEY, 5, stat.etag, stat.modified_ms),)
+
+
+def test_a_key_below_another_object_is_kept_or_refused_whole(objects: Objects) -> None:
+    objects.put_bytes("a/b", b"1")
+    for key in ("a", "a/b/c"):
+        try:
+            objects.put_bytes(key, b"2")
+        except InvalidKey:
+            assert objects.head(key) is None
+        else:
+            assert objects.read(key) == b"2"
+    assert objects.read("a/b") == b"1"
+
+
+def test_an_object_is_read_in_pieces_of_one_version(objects: Objects) -> None:
+    body = bytes(range(256)) * 16_384
+    objects.put_bytes(KEY, body)
+    with closing(objects.open(KEY)) as opened:
+        assert opened.stat == objects.head(KEY)
+        assert list(opened.pieces(1, 0)) == []
+        pieces = list(opened.pieces(3, 3_000_000))
+        assert max(map(len, pieces)) <= 1 << 20
+        assert b"".join(pieces) == body[3:3_000_003]
+        assert b"".join(opened.pieces(0, len(body))) == body
+    with closing(objects.open(KEY)) as opened:
+        objects.put_bytes(KEY, b"another version")
+        try:
+            read = b"".join(opened.pieces(0, len(body)))
+        except PreconditionFailed:
+            read = body
+        assert read == body
+    with pytest.raises(NotFound):
+        objects.open("none")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +241,8 @@ def test_lists_come_in_pages_by_key(objects: Objects) -> None:
         "ä",
         "a\x00",
         "a?",
-        "a" * 513,
+        "a" * 201,
+        "/".join(["a" * 200, "b" * 200, "c" * 111]),
         "%2e%2e/a",
     ],
 )
@@ -220,8 +264,14 @@ def test_what_is_no_key_is_refused_everywhere(objects: Objects, tmp_path: Path, 
     assert [stat.key for stat in objects.list()] == ["good"]
 
 
-@pytest.mark.parametrize("key", ["a/b.c", "...", ".a", "a" * 512, "originals/v~1/(u)", "a=b,c:d@e"])
+LONGEST = "/".join(["a" * 200, "b" * 200, "c" * 110])
+
+
+@pytest.mark.parametrize(
+    "key", [LONGEST, "a/b.c", "...", ".a", "a" * 200, "originals/v~1/(u)", "a=b,c:d@e"]
+)
 def test_what_is_a_key_is_kept(objects: Objects, key: str) -> None:
+    objects.put_bytes(key, b"replaced")
     objects.put_bytes(key, key.encode())
     assert [stat.key for stat in objects.list()] == [key]
     assert objects.read(key) == key.encode()
