@@ -32,6 +32,7 @@ from tests.stack.servers import (
     SharedServer,
 )
 
+NAMES = ("kafka", "cassandra", "s3", "redis")
 PROGRAMS = {"kafka": ["java"], "cassandra": ["java"], "s3": [], "redis": ["redis-server"]}
 RUN = pytest.StashKey[Run]()
 
@@ -81,9 +82,12 @@ class Source:
 
     def private(self, name: str) -> Server:
         """A server over a folder of its own, not started."""
+        return self.server(name, self.private_places(name))
+
+    def private_places(self, name: str) -> Places:
+        """Ports and a folder of its own; what runs there ends with the run at the latest."""
         self.run.places()
-        folder = Path(mkdtemp(prefix=f"{name}-", dir=self.run.folder))
-        return self.server(name, Places.anywhere(folder))
+        return Places.anywhere(Path(mkdtemp(prefix=f"{name}-", dir=self.run.folder)))
 
 
 @pytest.fixture(scope="session")
