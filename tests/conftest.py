@@ -23,6 +23,10 @@ BROWSERS = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos", action="store_true", help="long proofs, as `make chaos` asks")
+
+
 def clip(name: str) -> Path:
     """A real clip that `make` fetched; without it nothing useful can be tested, so it fails."""
     path = CLIPS / name

@@ -48,12 +48,13 @@ async def main(
         recovering=lambda *_: None,
     )
     groups = [FoldGroup(settings, topology, Metrics(1_000)) for topology in CHAIN]
-    loop = asyncio.get_running_loop()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop, groups)
+    await asyncio.gather(tell(groups), *(group.run() for group in groups))
+
+
+def stop(groups: list[FoldGroup]) -> None:
     for group in groups:
-        loop.add_signal_handler(signal.SIGTERM, lambda: [one.stop() for one in groups])
-    running = [asyncio.create_task(group.run()) for group in groups]
-    asyncio.get_running_loop().create_task(tell(groups))  # noqa: RUF006 - ends with the process
-    await asyncio.gather(*running)
+        group.stop()
 
 
 async def tell(groups: list[FoldGroup]) -> None:
