@@ -186,7 +186,10 @@ class KafkaTask:
         """
         if self._pending:
             # The pause of a record from the future.
-            await asyncio.sleep(max(0, self._retry_at_ms - self._settings.now_ms()) / 1000)
+            left_ms = self._retry_at_ms - self._settings.now_ms()
+            if left_ms > 0:
+                await asyncio.sleep(min(left_ms, self._settings.quiet_ms) / 1000)
+                return []
             found, self._pending = self._pending, []
             return found
         limit = self._settings.records_max
@@ -225,7 +228,8 @@ class KafkaTask:
 
     async def _fold(self, tx: KafkaTransaction, records: Batch) -> int:
         """Folds the records; how many. A record from the future stops the task before it."""
-        self.stopped = None
+        if records:
+            self.stopped = None
         for done, (input_, record) in enumerate(records):
             try:
                 await self._fold_one(tx, input_, record)
@@ -352,7 +356,7 @@ class KafkaTask:
     async def is_at_rest(self) -> bool:
         """Whether everything that is on the log now is folded, timers too, or it stands still."""
         if self.stopped is not None:
-            return True
+            return self._settings.now_ms() < self._retry_at_ms
         ends = await self._ends.end_offsets(list(self._inputs))
         folded = all(
             self.positions.get(self._inputs[at].name, 0) >= end for at, end in ends.items()
