@@ -1,13 +1,16 @@
-"""Every implementation of the object store's port: the suites beside this run over each of them."""
+"""Every implementation of objects and tables: the suites beside this run over each of them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from millrace.sinks.ports import Objects
+from millrace.sinks.ports import Objects, Tables
 from millrace.sinks.s3_objects import S3Objects
-from tests.sinks.door_client import open_store
+from millrace.sinks.sqlite_tables import SqliteTables
+from tests.sinks.cassandra_space import CassandraSpace
+from tests.sinks.contract.rows import SESSIONS, VIDEOS
+from tests.sinks.door_client import Clock, open_store
 from tests.sinks.s3_store import RealClock, emptied, fresh_bucket, s3_store
 from tests.stack.servers import SharedS3
 
@@ -39,3 +42,24 @@ def objects(opened: Opened) -> Objects:
 @pytest.fixture
 def soon_ms(opened: Opened) -> int:
     return opened[1]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["sqlite", "sqlite in memory", "cassandra"])
+def tables(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Tables]:
+    if request.param == "cassandra":
+        space: CassandraSpace = request.getfixturevalue("cassandra_space")
+        made = space.tables(clock.now_ms)
+        made.create([VIDEOS, SESSIONS])
+        yield made
+        space.empty()
+        return
+    path = None if request.param == "sqlite in memory" else tmp_path / "tables.sqlite"
+    opened = SqliteTables(path, clock.now_ms)
+    opened.create([VIDEOS, SESSIONS])
+    yield opened
+    opened.close()
