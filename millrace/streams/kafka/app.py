@@ -27,9 +27,8 @@ from millrace.streams.metrics import Metrics
 COMMIT_S = 0.5
 # Faust counts the seconds since anything was polled; an idle member must stay in its group.
 NEVER_S = 1_000_000.0
-POLL_RECORDS_MAX = 500
 # An agent takes at once what is put down for it, so its buffer holds a poll or two at most.
-BUFFER_RECORDS = 4 * POLL_RECORDS_MAX
+BUFFER_POLLS = 4
 FETCH_BYTES = 1 << 20
 # A process whose event loop or group membership stood still for so long is started anew.
 WEDGED_S = 120.0
@@ -71,7 +70,7 @@ class Membership:
     hand_back_s: float = 30.0
 
 
-def settings(cluster: Cluster, membership: Membership) -> dict[str, Any]:
+def settings(cluster: Cluster, membership: Membership, poll_records: int) -> dict[str, Any]:
     """Faust's settings, in seconds; kafka.md's, measured."""
     session_s = cluster.session_timeout_ms / 1000
     rebalance_s = max(session_s, membership.hand_back_s + 30.0)
@@ -82,14 +81,14 @@ def settings(cluster: Cluster, membership: Membership) -> dict[str, Any]:
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "stream_wait_empty": False,
-        "stream_buffer_maxsize": BUFFER_RECORDS,
+        "stream_buffer_maxsize": BUFFER_POLLS * poll_records,
         "consumer_auto_offset_reset": "earliest",
         "consumer_group_instance_id": membership.instance,
         "consumer_max_fetch_size": FETCH_BYTES,
         "broker_client_id": "millrace",
         "broker_commit_interval": COMMIT_S,
         "broker_max_poll_interval": NEVER_S,
-        "broker_max_poll_records": POLL_RECORDS_MAX,
+        "broker_max_poll_records": poll_records,
         "broker_session_timeout": session_s,
         "broker_heartbeat_interval": session_s / 3.3,
         "broker_rebalance_timeout": rebalance_s,
@@ -107,9 +106,10 @@ class App(faust.App):
         group: str,
         metrics: Metrics,
         membership: Membership,
+        poll_records: int,
         services: Sequence[Service] = (),
     ) -> None:
-        super().__init__(cluster.group(group), **settings(cluster, membership))
+        super().__init__(cluster.group(group), **settings(cluster, membership, poll_records))
         self.transport = Transport(self.conf.broker_consumer, self)
         self.metrics = metrics
         self.membership = membership

@@ -99,3 +99,8 @@ class Intake:
         """All partitions change: what is not done comes again, here or elsewhere."""
         self._open.clear()
         self._paused.clear()
+
+    @property
+    def undone(self) -> int:
+        """Records that were handed over and are not done."""
+        return sum(map(len, self._open.values()))

@@ -300,6 +300,11 @@ class Lane:
         if bug is not None:
             self._crashed(bug)
 
+    @property
+    def known(self) -> int:
+        """Records of the lane that this process has and that are not done."""
+        return self.intake.undone
+
     def gauges(self) -> None:
         """Puts queue lengths into the metrics."""
         for name, desk in self._requests.desks.items():

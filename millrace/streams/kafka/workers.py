@@ -25,6 +25,9 @@ from millrace.streams.metrics import Metrics
 from millrace.streams.working.worker import PortsFactory
 from millrace.streams.working.workpool import Launch, WorkPool
 
+# Records of one poll: few where each is seconds of work, many where each is a row.
+LANE_POLL_RECORDS = 50
+ROWS_POLL_RECORDS = 500
 # Parked keys are counted where folds are; here nothing parks.
 PARKED_A_MINUTE_MAX = 100
 
@@ -62,7 +65,9 @@ class LaneWorker:
         works = works_of(lane, topologies)
         assert works, f"no work takes from {lane.name}"
         self._launch = Launch(tuple(work for _, work in works), ports)
-        self.app = App(common.cluster, lane.name, common.metrics, common.membership)
+        self.app = App(
+            common.cluster, lane.name, common.metrics, common.membership, LANE_POLL_RECORDS
+        )
         self._outlet = Outlet(common.cluster, common.by_name, common.metrics)
         self.lane = Lane(lane, works, self._outlet, common.metrics, common.options, self.app.fail)
         step = Step({lane.name: lane}, self.lane.redrive)
@@ -102,7 +107,9 @@ class TopologyWorker:
     ) -> None:
         metrics, options = common.metrics, common.options
         group = f"{topology.name}-projections"
-        self.app = App(common.cluster, group, metrics, common.membership, services)
+        self.app = App(
+            common.cluster, group, metrics, common.membership, ROWS_POLL_RECORDS, services
+        )
         self._outlet = Outlet(common.cluster, common.by_name, metrics)
         self.projections = [
             Projection(

@@ -39,7 +39,7 @@ class Clerk:
         self.handed: list[tuple[int, int]] = []
         self.open: dict[tuple[int, int], Delivery] = {}
         self.partitions: list[set[int]] = []
-        self.app = App(site.cluster, GROUP, Metrics(1), Membership(instance, 5.0))
+        self.app = App(site.cluster, GROUP, Metrics(1), Membership(instance, 5.0), 500)
         self.app.host("clerk", MILLING, self)
 
     def _took(self, delivery: Delivery) -> None:
