@@ -13,7 +13,8 @@ from millrace.deploy.stack.processes import Recorded
 from tests.e2e.servers import wait_for
 
 SLEEPER = ["sleep", "600"]
-# Says when SIGTERM no longer ends it.
+# Each says when it hears SIGTERM its own way.
+ORDERLY = ["sh", "-c", 'trap "exit 0" TERM; echo ready; while :; do sleep 0.1; done']
 STUBBORN = ["sh", "-c", 'trap "" TERM; echo deaf; while :; do sleep 0.1; done']
 
 
@@ -59,8 +60,9 @@ def test_a_process_that_will_not_end_is_killed(tmp_path: Path) -> None:
     assert not started.alive
 
 
-def test_a_process_that_was_paused_still_ends_when_asked(tmp_path: Path) -> None:
-    started = processes.start(SLEEPER, tmp_path)
+def test_a_process_that_was_paused_still_ends_in_its_own_way(tmp_path: Path) -> None:
+    started = processes.start(ORDERLY, tmp_path)
+    wait_for((tmp_path / "log").read_text, 10, "it is ready to be stopped")
     processes.send(started, signal.SIGSTOP)
     assert processes.stop(started, 10)
 

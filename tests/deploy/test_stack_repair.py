@@ -5,19 +5,12 @@ import shutil
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from millrace.deploy.stack.repair import LEFT_OVER, UNREADABLE, UPLOADS, repair
+from millrace.sinks.s3_client import BROKEN, S3Place, open_client
 from tests.stack.servers import PrivateS3, S3Factory
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedMultipartUploadTypeDef, CompletedPartTypeDef
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getxattr"), reason=UNREADABLE)
 
@@ -27,42 +20,41 @@ PART, PARTS = bytes(16 << 20), 6
 TRIES = 10
 
 
-def client_of(server: PrivateS3) -> "S3Client":
-    once = Config(
-        signature_version="s3v4",
-        s3={"addressing_style": "path"},
-        retries={"total_max_attempts": 1},
-    )
-    return boto3.client(
-        "s3", endpoint_url=server.url, region_name=server.region, config=once,
-        aws_access_key_id=server.access_key, aws_secret_access_key=server.secret_key,
-    )  # fmt: skip
+def place_of(server: PrivateS3) -> S3Place:
+    return S3Place(server.url, BUCKET, server.access_key, server.secret_key, server.region)
 
 
 class Upload:
     """A multipart upload of which every part was acknowledged."""
 
-    def __init__(self, client: "S3Client", key: str, part: bytes = PART, parts: int = PARTS):
-        self.client, self.key, self.size_bytes = client, key, len(part) * parts
-        self.id = client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
-        sent: list[CompletedPartTypeDef] = []
-        for number in range(1, parts + 1):
-            etag = client.upload_part(
-                Bucket=BUCKET, Key=key, UploadId=self.id, PartNumber=number, Body=part
-            )["ETag"]
-            sent.append({"PartNumber": number, "ETag": etag})
-        self.whole: CompletedMultipartUploadTypeDef = {"Parts": sent}
+    def __init__(self, server: PrivateS3, key: str, part: bytes = PART, parts: int = PARTS):
+        self.client = open_client(place_of(server))
+        self.key, self.size_bytes = key, len(part) * parts
+        self.id = self.client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
+        self.etags = [self.put(number, part) for number in range(1, parts + 1)]
+
+    def put(self, number: int, part: bytes) -> str:
+        done = self.client.upload_part(
+            Bucket=BUCKET, Key=self.key, UploadId=self.id, PartNumber=number, Body=part
+        )
+        return done["ETag"]
 
     def complete(self) -> None:
+        parts = enumerate(self.etags, 1)
         self.client.complete_multipart_upload(
-            Bucket=BUCKET, Key=self.key, UploadId=self.id, MultipartUpload=self.whole
-        )
+            Bucket=BUCKET, Key=self.key, UploadId=self.id,
+            MultipartUpload={"Parts": [{"PartNumber": one, "ETag": etag} for one, etag in parts]},
+        )  # fmt: skip
+
+    def complete_unheard(self) -> None:
+        with suppress(*BROKEN, self.client.exceptions.ClientError):
+            self.complete()
 
     def stored_bytes(self) -> int | None:
         """What a HEAD says: None where there is no such object."""
         try:
             return self.client.head_object(Bucket=BUCKET, Key=self.key)["ContentLength"]
-        except ClientError:
+        except self.client.exceptions.ClientError:
             return None
 
     @property
@@ -79,14 +71,9 @@ def left_overs(server: PrivateS3) -> list[Path]:
     return list((bucket_of(server) / UPLOADS).glob(f"*/*{LEFT_OVER}"))
 
 
-def complete_unheard(upload: Upload) -> None:
-    with suppress(BotoCoreError, ClientError):
-        upload.complete()
-
-
 def cut_while_completing(server: PrivateS3, upload: Upload) -> bool:
     """Kills the server in the middle of Complete; whether it was in the middle."""
-    completing = threading.Thread(target=complete_unheard, args=(upload,))
+    completing = threading.Thread(target=upload.complete_unheard)
     completing.start()
     while completing.is_alive() and not left_overs(server):
         pass
@@ -99,16 +86,15 @@ def cut_while_completing(server: PrivateS3, upload: Upload) -> bool:
 def server(s3_factory: S3Factory) -> PrivateS3:
     server = s3_factory()
     server.start()
-    client_of(server).create_bucket(Bucket=BUCKET)
+    open_client(place_of(server)).create_bucket(Bucket=BUCKET)
     return server
 
 
 def test_an_upload_that_was_cut_while_it_was_completed_can_be_completed_again(
     server: PrivateS3,
 ) -> None:
-    client = client_of(server)
     for number in range(TRIES):
-        upload = Upload(client, f"{KEY}-{number}")
+        upload = Upload(server, f"{KEY}-{number}")
         if cut_while_completing(server, upload):
             break
         server.start()
@@ -124,7 +110,7 @@ def test_an_upload_that_was_cut_while_it_was_completed_can_be_completed_again(
 def test_what_a_finished_upload_left_behind_is_removed_and_its_object_stays(
     server: PrivateS3,
 ) -> None:
-    upload = Upload(client_of(server), KEY, b"a part", 1)
+    upload = Upload(server, KEY, b"a part", 1)
     uploads = bucket_of(server) / UPLOADS
     (folder,) = uploads.glob(f"*/{upload.id}")
     kept = server.server.folder / "kept"
@@ -142,9 +128,9 @@ def test_what_a_finished_upload_left_behind_is_removed_and_its_object_stays(
 
 
 def test_uploads_under_way_and_finished_objects_are_left_as_they_are(server: PrivateS3) -> None:
-    finished = Upload(client_of(server), KEY, b"a part", 1)
+    finished = Upload(server, KEY, b"a part", 1)
     finished.complete()
-    under_way = Upload(client_of(server), f"{KEY}-2", b"a part", 1)
+    under_way = Upload(server, f"{KEY}-2", b"a part", 1)
     server.terminate()
     assert repair(server.server.data / "buckets") == []
     server.start()

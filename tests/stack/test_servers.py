@@ -7,24 +7,19 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from botocore.config import Config
 from cassandra.cluster import Cluster, Session
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from redis import Redis
 
 from millrace.deploy.stack import places, probes
+from millrace.sinks.s3_client import S3Place, open_client
 from tests.e2e.servers import wait_for
 from tests.stack.fixtures import PrivateServers
 from tests.stack.runs import ROOT
 from tests.stack.servers import SharedServer
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 NAME = "kept"
 
@@ -70,22 +65,21 @@ def read_from_cassandra(server: SharedServer) -> str:
         return str(session.execute(f"SELECT name FROM {NAME}.{NAME}").one().name)
 
 
-def s3_client(server: SharedServer) -> "S3Client":
-    return boto3.client(
-        "s3", endpoint_url=f"http://{server.address}", region_name=places.S3_REGION,
-        aws_access_key_id=places.S3_ACCESS_KEY, aws_secret_access_key=places.S3_SECRET_KEY,
-        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
-    )  # fmt: skip
+def s3_place(server: SharedServer) -> S3Place:
+    url = f"http://{server.address}"
+    return S3Place(url, NAME, places.S3_ACCESS_KEY, places.S3_SECRET_KEY, places.S3_REGION)
 
 
 def write_to_s3(server: SharedServer) -> None:
-    client = s3_client(server)
+    client = open_client(s3_place(server))
     client.create_bucket(Bucket=NAME)
     client.put_object(Bucket=NAME, Key="a/key", Body=NAME.encode())
 
 
 def read_from_s3(server: SharedServer) -> str:
-    return s3_client(server).get_object(Bucket=NAME, Key="a/key")["Body"].read().decode()
+    return (
+        open_client(s3_place(server)).get_object(Bucket=NAME, Key="a/key")["Body"].read().decode()
+    )
 
 
 def write_to_redis(server: SharedServer) -> None:
