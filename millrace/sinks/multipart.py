@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from millrace.sinks.blobs import Blobs, BlobWriter
-from millrace.sinks.notifications import completed_event
+from millrace.sinks.notifications import made_event
 from millrace.sinks.object_index import (
     StoredObject,
     StoredPart,
@@ -169,6 +169,6 @@ class Multipart:
             replaced = find_object(connection, upload.key)
             put_object(connection, stored)
             put_upload(connection, replace(upload, etag=stored.stat.etag))
-            put_notification(connection, json.dumps(completed_event(stored.stat, upload.id)))
+            put_notification(connection, json.dumps(made_event(stored.stat, upload.id)))
             rubbish = delete_parts(connection, upload.id)
         return rubbish if replaced is None else (*rubbish, replaced.blob)

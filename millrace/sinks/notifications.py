@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from millrace.sinks.object_index import delete_notification, find_notifications
-from millrace.sinks.ports import ObjectStat
+from millrace.sinks.ports import Listed, ObjectStat
 from millrace.sinks.signing import BUCKET
 from millrace.sinks.sqlite_database import Database
 
@@ -23,8 +23,11 @@ from millrace.sinks.sqlite_database import Database
 Notify = Callable[[dict[str, Any]], None]
 
 
-def completed_event(stat: ObjectStat, multipart_id: str) -> dict[str, Any]:
-    """One notification with one record, as S3 sends it; the key is URL-encoded, as there."""
+def made_event(stat: ObjectStat | Listed, cause: str) -> dict[str, Any]:
+    """One notification with one record, as S3 sends it; the key is URL-encoded, as there.
+
+    `cause` tells it from others of the same object: the id of the upload that it completes.
+    """
     at = datetime.fromtimestamp(stat.modified_ms / 1000, UTC)
     record = {
         "eventVersion": "2.1",
@@ -40,7 +43,7 @@ def completed_event(stat: ObjectStat, multipart_id: str) -> dict[str, Any]:
                 "size": stat.size_bytes,
                 "eTag": stat.etag,
                 # Orders the events of one key; ours is unique per upload, which is what is asked.
-                "sequencer": f"{stat.modified_ms:016X}{multipart_id[:8].upper()}",
+                "sequencer": f"{stat.modified_ms:016X}{cause[:8].upper()}",
             },
         },
     }

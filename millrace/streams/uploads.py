@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote
 
 from millrace.processors import uploads
 from millrace.processors.emit import Emit
@@ -11,10 +12,12 @@ from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import ObjectSeen
 from millrace.schemas.topics import DELETION_REQUESTS, OBJECT_NOTIFICATIONS, PUBLICATIONS, UPLOADS
 from millrace.sinks import tables
+from millrace.sinks.ports import InvalidKey
 from millrace.streams import rows
 from millrace.streams.declarations import Failure, Fold, Project, Topology, Work, WorkPorts
 
 ORIGINALS = "originals"
+CREATED = "ObjectCreated:"
 
 
 def rekey(recorded: Recorded[bytes], ports: WorkPorts) -> Iterator[Emit]:
@@ -23,19 +26,25 @@ def rekey(recorded: Recorded[bytes], ports: WorkPorts) -> Iterator[Emit]:
         parts = key.split("/")
         if parts[0] != ORIGINALS or len(parts) != 3:
             continue
-        stat = ports.objects.head(key)
-        if stat is not None:
-            seen = ObjectSeen(parts[1], parts[2], key, stat.size_bytes, stat.etag)
-            yield Emit(UPLOADS, seen)
+        with suppress(InvalidKey):  # nobody's here: no object of ours has such a key
+            stat = ports.objects.head(key)
+            if stat is not None:
+                seen = ObjectSeen(parts[1], parts[2], key, stat.size_bytes, stat.etag)
+                yield Emit(UPLOADS, seen)
 
 
 def noticed(body: bytes) -> list[str]:
-    """Keys of the objects that a notification in S3's format says were made."""
+    """Keys of the objects that a notification in S3's format says were made.
+
+    AWS encodes keys for URLs and prefixes no event's name with s3:, others do the opposite; a key
+    of ours has neither % nor a space, so one reading serves all dialects.
+    """
     try:
         records = json.loads(body)["Records"]
-        return [unquote_plus(record["s3"]["object"]["key"]) for record in records]
-    except (ValueError, KeyError, TypeError):
-        # Test events and other dialects name no object; the reconciler finds what they hide.
+        made = [each for each in records if CREATED in each["eventName"]]
+        return [unquote(each["s3"]["object"]["key"]) for each in made]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # Test events name no object; what others hide the reconciler finds.
         return []
 
 

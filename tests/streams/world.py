@@ -83,7 +83,10 @@ class World:
         self.driver.pipe(t.UPLOADS, replace(finished, **overrides))
 
     def notify(self, started: e.UploadStarted) -> None:
-        record = {"s3": {"object": {"key": started.object_key, "size": started.size_bytes}}}
+        record = {
+            "eventName": "ObjectCreated:CompleteMultipartUpload",
+            "s3": {"object": {"key": started.object_key, "size": started.size_bytes}},
+        }
         body = json.dumps({"Records": [record]}).encode()
         self.driver.pipe_bytes(t.OBJECT_NOTIFICATIONS, started.object_key.encode(), body)
 
