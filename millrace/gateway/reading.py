@@ -13,7 +13,7 @@ from millrace.gateway.context import Gateway
 from millrace.gateway.errors import FORBIDDEN, Problem, not_found
 from millrace.schemas.events import UploadStarted, VideoDocument
 from millrace.sinks.ports import StoreBusy
-from millrace.sinks.tables import PROFILES, UPLOAD_ENDS, UPLOADS, VIDEOS
+from millrace.sinks.tables import PROFILES, UPLOAD_ENDS, UPLOADS, VIDEOS, offset_of_first
 
 # Documents are kept so long, for reading while the tables are away (OPS-7).
 STALE_TTL_S = 3600.0
@@ -88,7 +88,7 @@ async def session(gateway: Gateway, upload_id: str) -> Session | None:
         end = End(values["state"], values["code"] or "", values["text"] or "")
         return Session(started, end, ended.version.offset)
     end_of_video = end_by_video(await video(gateway, started.video_id))
-    return Session(started, end_of_video, row.version.offset)
+    return Session(started, end_of_video, offset_of_first(row.version))
 
 
 def end_by_video(document: VideoDocument | None) -> End | None:

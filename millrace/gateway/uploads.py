@@ -91,8 +91,8 @@ async def announce(
 ) -> tuple[Session, Appended]:
     """Begins the multipart upload and says so on the log.
 
-    Two gateways may do this for one key at once: the first announcement wins on the log, and the
-    other's multipart upload is given back.
+    Two gateways may do this for one key at once: the first announcement wins, and the other's
+    multipart upload is given back. Raises Problem KEY_REUSED.
     """
     objects = gateway.ports.objects
     object_key = f"originals/{video_id}/{upload_id}"
@@ -119,19 +119,29 @@ async def announce(
         expires_at_ms=gateway.ports.now_ms() + gateway.settings.upload_expires_ms,
     )
     appended = await gateway.append(UPLOADS, started, event_id=derive("upload-started", video_id))
-    first = await announced(gateway, appended)
-    if first.multipart_id != multipart_id:
+    found = await kept(gateway, appended, upload_id)
+    if found is None or found.started.multipart_id != multipart_id:
         await gateway.store(objects.abort, object_key, multipart_id)
-    if first.upload_id != upload_id:
+    if found is None:
         raise Problem(KEY_REUSED)
+    return found, appended._replace(offset=found.offset)
+
+
+async def kept(gateway: Gateway, appended: Appended, upload_id: str) -> Session | None:
+    """The session whose announcement counts; None where it is one of another body."""
+    first = await announced(gateway, appended)
+    if first.upload_id != upload_id:
+        return None
     try:
         found = await until(
-            lambda: repeated(gateway, video_id, upload_id), gateway.settings.projection_wait_s
+            lambda: repeated(gateway, first.video_id, upload_id), gateway.settings.projection_wait_s
         )
     except StoreBusy:
         # Tables that are away lose nothing: the session is on the log (OPS-7).
         found = None
-    return found or Session(first), appended
+    except Problem:
+        return None
+    return found or Session(first, offset=appended.offset)
 
 
 async def announced(gateway: Gateway, appended: Appended) -> UploadStarted:

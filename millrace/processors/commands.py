@@ -34,9 +34,22 @@ COMMANDS = (
     RestoreRequested,
 )
 Result = tuple[Publication | None, list[Emit]]
+# Commands remembered a video, by id: a repeat stands seconds behind the first, not hundreds later.
+ANSWERED_MAX = 16
 
 
 def answer(state: Publication | None, event: Any, recorded: Recorded[Any]) -> Result:
+    """The answer to a command. One that is on the log again was answered, and changes nothing."""
+    answered = state.answered if state else ()
+    if recorded.id in answered:
+        return state, []
+    state, emits = decided(state, event, recorded)
+    if state is not None:
+        state = replace(state, answered=(*answered, recorded.id)[-ANSWERED_MAX:])
+    return state, emits
+
+
+def decided(state: Publication | None, event: Any, recorded: Recorded[Any]) -> Result:
     if state is None or state.state in ("DELETED", "EXPIRED"):
         where = "is not known" if state is None else f"is {state.state}"
         return refuse(state, event, f"The video {where}; nothing can be done with it.")

@@ -77,6 +77,8 @@ class Publication:
     sequence: int = 0
     grown: bool = False
     package: Package | None = None
+    # Ids of the commands that were answered last.
+    answered: tuple[str, ...] = ()
 
 
 def said(event: Event) -> Emit:

@@ -77,9 +77,12 @@ def uploaded(
     event: UploadStarted | SourceStored | UploadExpired | UploadRefused,
     at_ms: int,
 ) -> tuple[Publication, list[Emit]]:
+    if isinstance(event, UploadStarted) and state.registered:
+        # Announced again, perhaps by another gateway: the first announcement counts.
+        return state, []
     state = replace(state, upload_id=event.upload_id)
     match event:
-        case UploadStarted() if not state.registered:
+        case UploadStarted():
             uploading = VideoUploading(state.video_id, state.upload_id)
             return replace(state, registered=True), [said(uploading)]
         case SourceStored():

@@ -39,7 +39,8 @@ def apply(state: Session | None, recorded: Recorded[Any]) -> Result:
     match recorded.event:
         case UploadStarted() as started if state is None:
             return Session(started, recorded.at_ms), []
-        case UploadFinished() | ObjectSeen() as seen if state:
+        case UploadFinished() | ObjectSeen() as seen if is_of(state, seen):
+            assert state is not None
             return arrived(state, seen)
         case DeadlinePassed() if state and state.phase == "open":
             expired = UploadExpired(state.started.video_id, state.started.upload_id)
@@ -49,6 +50,11 @@ def apply(state: Session | None, recorded: Recorded[Any]) -> Result:
             return replace(state, phase="cancelled"), [discard(state, "the upload was cancelled")]
         case _:
             return state, []
+
+
+def is_of(state: Session | None, seen: UploadFinished | ObjectSeen) -> bool:
+    """Whether it is this session's object: another body under the same key is another upload."""
+    return state is not None and seen.upload_id == state.started.upload_id
 
 
 def arrived(state: Session, seen: UploadFinished | ObjectSeen) -> Result:

@@ -5,7 +5,8 @@ The DDL of each store is derived from these. A table holds nothing that the log 
 
 from typing import get_args
 
-from millrace.sinks.ports import Column, ColumnType, Table
+from millrace.sinks.ports import Column, ColumnType, Table, Version
+from millrace.sinks.ports.tables import OFFSET_MAX
 
 _TYPES: dict[str, ColumnType] = {kind: kind for kind in get_args(ColumnType)}
 
@@ -14,6 +15,16 @@ def _columns(text: str) -> tuple[Column, ...]:
     """`name:type name` to columns; text where no type is named."""
     pairs = (word.partition(":") for word in text.split())
     return tuple(Column(name, _TYPES[kind or "text"]) for name, _, kind in pairs)
+
+
+def version_of_first(offset: int) -> Version:
+    """The version of a row that the first record of its key makes, and no later one replaces."""
+    return Version(0, OFFSET_MAX - offset)
+
+
+def offset_of_first(version: Version) -> int:
+    """The offset that such a version stands for."""
+    return OFFSET_MAX - version.offset
 
 
 # What is this video? document is the whole VideoDocument.
@@ -32,7 +43,7 @@ PUBLIC_VIDEOS = Table(
     _columns("created_at_ms:int video_id"),
     _columns("document:json"),
 )
-# What was announced for this upload session?
+# What was announced for this upload session? Announced again, the first time counts.
 UPLOADS = Table(
     "uploads",
     _columns("upload_id"),

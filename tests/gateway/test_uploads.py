@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from tests.gateway.world import PART_BYTES, World
 
 MIB = 1 << 20
@@ -127,7 +129,11 @@ async def test_another_user_with_the_same_key_gets_a_video_of_his_own(world: Wor
     assert len(ids) == 2
 
 
-async def test_a_key_that_comes_twice_at_once_is_one_session_that_works(world: World) -> None:
+@pytest.mark.parametrize("twice", [False, True])
+async def test_a_key_that_comes_twice_at_once_is_one_session_that_works(
+    world: World, twice: bool
+) -> None:
+    world.log.twice = twice
     data = b"x" * 9
     body = {"title": "A", "sizeBytes": len(data)}
     headers = {**world.bearer(), "Idempotency-Key": "race"}
@@ -142,8 +148,12 @@ async def test_a_key_that_comes_twice_at_once_is_one_session_that_works(world: W
     world.log.run()
     (_, one), (_, two) = await asyncio.gather(*both)
     assert one["uploadSessionId"] == two["uploadSessionId"]
-    # Both clients send to the upload that the log knows; the other was given back.
+    # Both clients send to the upload that came first; the other was given back.
     assert one["partUrls"] == two["partUrls"]
+    (first, *_) = world.log.events("uploads")
+    assert upload_of(one) == first.multipart_id
+    (upload,) = [*world.objects.uploads()]
+    assert upload.multipart_id == first.multipart_id
     etag = await world.put(two, two["partUrls"][0], data)
     two["etags"] = [{"number": 1, "etag": etag}]
     response, _ = await world.complete(two)

@@ -25,9 +25,9 @@ from millrace.streams.kafka.following import Follower, follow
 from millrace.streams.kafka.records import Partition, record_of
 
 # Records that this log appended itself, kept for whoever reads at the place that it was told: a
-# transaction of somebody else may hide them from readers for a while. 8 MiB at the most.
+# transaction of somebody else may hide them from readers for a while. 32 MiB at the most.
 OWN_RECORDS_MAX = 1_024
-OWN_BYTES_MAX = 8 << 10
+OWN_BYTES_MAX = 32 << 10
 # Measured: see docs/decisions/0007.
 LINGER_MS = 0.5
 
