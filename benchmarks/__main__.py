@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks import engine, gateway, pipeline
+from benchmarks import engine, gateway, kafka, pipeline
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FIGURES = DOCS / "benchmarks.json"
@@ -22,6 +22,7 @@ MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
     "pipeline": pipeline.measure,
     "engine": engine.measure,
     "gateway": gateway.measure,
+    "kafka": kafka.measure,
 }
 # What is promised of a ratio: at most, or at least, so much.
 BOUNDS = {"published_wall": 1.15, "published_cpu": 1.15, "playable_wall": 0.10}
@@ -57,6 +58,8 @@ def page(figures: dict[str, Any]) -> str:
             lines += section(figures[name])
     if "gateway" in figures:
         lines += gateway_page(figures["gateway"])
+    if "kafka" in figures:
+        lines += kafka_page(figures["kafka"])
     return "\n".join(lines) + "\n"
 
 
@@ -103,6 +106,22 @@ def gateway_page(found: dict[str, Any]) -> list[str]:
     lines.append(f"| acknowledged appends a second | {spread(found['gateway_hz'])} |")
     lines.append(f"| bare 202 a second | {spread(found['bare_hz'])} |")
     lines.append(f"| ratio | {spread(found['ratio'])} |")
+    return lines
+
+
+def kafka_page(found: dict[str, Any]) -> list[str]:
+    folds, recovery = found["folds"], found["recovery"]
+    lines = head("Folds on Kafka, beside a stock Faust agent with a table", found)
+    lines += ["| exactly once, one partition | CPU us a record | Faust's CPU / its | at least |"]
+    lines += ["|---|---|---|---|"]
+    lines.append(f"| stock Faust, at least once | {spread(folds['cpu_us']['faust'])} | 1 | |")
+    for name, ratio in folds["faust_to"].items():
+        kind, batch = name.split("_")
+        what = {"raw": "raw transactional loop", "declared": "declared fold"}[kind]
+        cpu, bound = spread(folds["cpu_us"][name]), {"raw": 20, "declared": 10}[kind]
+        lines.append(f"| {what}, batches of {batch} | {cpu} | {spread(ratio)} | {bound} |")
+    keys, rate = recovery["keys"], spread(recovery["rate_to_read"])
+    lines += ["", f"Recovery of {keys} keys, its rate / only reading: {rate} (at least 0.4)."]
     return lines
 
 

@@ -24,8 +24,8 @@ from aiohttp import web
 from benchmarks.media import CLIP, PAIRS, spread
 from benchmarks.servers import Served, serving
 from millrace.deploy.client import Client
-from millrace.deploy.composition import now_ms
-from millrace.deploy.keys import open_keys
+from millrace.deploy.clock import now_ms
+from millrace.deploy.keys import KEYS_FILE, open_keys
 from millrace.deploy.outcome import followed
 from millrace.deploy.uploading import Sessions, upload
 from millrace.gateway.auth import Tokens
@@ -94,7 +94,7 @@ async def published(served: Served) -> str:
 
 
 def minted(data_dir: Path) -> list[str]:
-    keys = open_keys(data_dir)
+    keys = open_keys(data_dir / KEYS_FILE)
     tokens = Tokens(keys.token, keys.pseudonym, now_ms)
     return [tokens.mint(f"viewer-{n}", ("viewer",), 3_600) for n in range(VIEWERS)]
 

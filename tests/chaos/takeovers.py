@@ -341,4 +341,5 @@ async def drained(run: Run) -> None:
     until_s, wanted = time.monotonic() + DONE_WITHIN_S, sum(run.sent.values())
     while (found := len(await run.read(SUMMED))) < wanted:
         assert time.monotonic() < until_s, f"{found} of {wanted} came out"
+        assert await run.read(DEAD_LETTERS) == [], "a count was lost, doubled or out of order"
         await asyncio.sleep(0.3)

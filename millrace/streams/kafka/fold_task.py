@@ -228,23 +228,22 @@ class KafkaTask:
 
     async def _fold(self, tx: KafkaTransaction, records: Batch) -> int:
         """Folds the records; how many. A record from the future stops the task before it."""
+        journal = self._task.journal
         if records:
             self.stopped = None
         for done, (input_, record) in enumerate(records):
             try:
-                await self._fold_one(tx, input_, record)
+                if input_.name == REDRIVES.name and not await self._redrives.take(tx, record):
+                    input_.position = record.offset + 1
+                    continue
+                if input_.folds:
+                    self._task.hand_out(tx, record, input_.folds)
             except UnknownFingerprint as unknown:
                 self._wait_for_build(records[done:], input_, record, str(unknown))
                 return done
             input_.position = record.offset + 1
+            journal.folded(input_.name, record.offset, record.offset)
         return len(records)
-
-    async def _fold_one(self, tx: KafkaTransaction, input_: Input, record: Record) -> None:
-        if input_.name == REDRIVES.name and not await self._redrives.take(tx, record):
-            return
-        if input_.folds:
-            self._task.hand_out(tx, record, input_.folds)
-        self._task.journal.folded(input_.name, record.offset, record.offset)
 
     def _wait_for_build(self, rest: Batch, input_: Input, record: Record, reason: str) -> None:
         """A record from the future stops the task, which keeps its order, and says so."""
