@@ -52,12 +52,21 @@ class Source:
                 yield token.start[0], token.string
 
     def imports(self) -> Iterator[tuple[int, str]]:
-        """(line, full name) of everything imported, anywhere in the file."""
-        for node in ast.walk(self.tree):
+        """(line, full name) of everything imported, anywhere in the file, but for types alone."""
+        for node in set(ast.walk(self.tree)) - self.typing_only():
             if isinstance(node, ast.Import):
                 yield from ((node.lineno, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module:
                 yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+    def typing_only(self) -> set[ast.AST]:
+        """What is read by type checkers and never run."""
+        return {
+            inner
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
 
     def at(self, line: int) -> str:
         return f"{self.name}:{line}"
