@@ -7,7 +7,7 @@ timer or a web server of Faust's: each was measured to lose events or to be in t
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -70,7 +70,15 @@ class Membership:
     hand_back_s: float = 30.0
 
 
-def settings(cluster: Cluster, membership: Membership, poll_records: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much is read ahead: records of one poll, and of a partition that may be undone."""
+
+    poll_records: int
+    open_max: int
+
+
+def settings(cluster: Cluster, membership: Membership, reading: Reading) -> dict[str, Any]:
     """Faust's settings, in seconds; kafka.md's, measured."""
     session_s = cluster.session_timeout_ms / 1000
     rebalance_s = max(session_s, membership.hand_back_s + 30.0)
@@ -81,14 +89,14 @@ def settings(cluster: Cluster, membership: Membership, poll_records: int) -> dic
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "stream_wait_empty": False,
-        "stream_buffer_maxsize": BUFFER_POLLS * poll_records,
+        "stream_buffer_maxsize": BUFFER_POLLS * reading.poll_records,
         "consumer_auto_offset_reset": "earliest",
         "consumer_group_instance_id": membership.instance,
         "consumer_max_fetch_size": FETCH_BYTES,
         "broker_client_id": "millrace",
         "broker_commit_interval": COMMIT_S,
         "broker_max_poll_interval": NEVER_S,
-        "broker_max_poll_records": poll_records,
+        "broker_max_poll_records": reading.poll_records,
         "broker_session_timeout": session_s,
         "broker_heartbeat_interval": session_s / 3.3,
         "broker_rebalance_timeout": rebalance_s,
@@ -106,10 +114,9 @@ class App(faust.App):
         group: str,
         metrics: Metrics,
         membership: Membership,
-        poll_records: int,
-        services: Sequence[Service] = (),
+        reading: Reading,
     ) -> None:
-        super().__init__(cluster.group(group), **settings(cluster, membership, poll_records))
+        super().__init__(cluster.group(group), **settings(cluster, membership, reading))
         self.transport = Transport(self.conf.broker_consumer, self)
         self.metrics = metrics
         self.membership = membership
@@ -117,7 +124,8 @@ class App(faust.App):
         self.is_reading = asyncio.Event()
         self._cluster = cluster
         self._group = group
-        self._services = tuple(services)
+        self.open_max = reading.open_max
+        self._services: list[Service] = []
         self._hosted: list[Hosted] = []
         self._failed = asyncio.Event()
         self._beat_s = time.monotonic()
@@ -133,10 +141,18 @@ class App(faust.App):
         )
 
         async def agent(stream: StreamT[Any]) -> None:
-            await hosted.intake.run(cast("Stream[Any]", stream), self.consumer)
+            try:
+                await hosted.intake.run(cast("Stream[Any]", stream))
+            except Exception as bug:  # noqa: BLE001 - ends the process; Faust would drop and go on
+                self.fail(bug)
 
+        agent.__name__ = agent.__qualname__ = name
         self.agent(channel, name=name)(agent)
         self._hosted.append(hosted)
+
+    def serve(self, service: Service) -> None:
+        """Begins and ends a service with the app; called before `run`."""
+        self._services.append(service)
 
     def on_init_dependencies(self) -> Iterable[ServiceT]:
         return [*super().on_init_dependencies(), *self._services]

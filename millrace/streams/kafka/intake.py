@@ -1,13 +1,11 @@
 """What a Faust agent hands to a step: records in order, by partition, until they are done.
 
-An agent's loop only puts down what it gets, so it never fails and never waits; a partition with too
-much undone is not read further, which is how a busy store or a long backlog is felt. Nothing here
-may acknowledge what a step has not done.
+An agent's loop only puts down what it gets, so it never fails and never waits; the transport reads
+no further where too much is not done. Nothing here may acknowledge what a step has not done.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from faust.streams import Stream
 from faust.types import TP, EventT
@@ -16,13 +14,6 @@ from millrace.schemas import codec
 from millrace.schemas.topics import Topic
 from millrace.streams.folding.records import Decode, Record
 from millrace.streams.kafka.records import Partition, record_at
-
-
-class Pausing(Protocol):
-    """The consumer, as far as it reads or does not."""
-
-    def pause_partitions(self, tps: Iterable[TP]) -> None: ...
-    def resume_partitions(self, tps: Iterable[TP]) -> None: ...
 
 
 class Delivery:
@@ -45,33 +36,25 @@ class Delivery:
 
 
 class Intake:
-    """One agent's records. `took` gets each; at most `open_max` of a partition are undone."""
+    """One agent's records; `took` gets each."""
 
     def __init__(
         self,
         topic: Topic,
-        open_max: int,
         took: Callable[[Delivery], None],
         decode: Decode = codec.decode,
     ) -> None:
         self.topic = topic
-        self._decode = decode
-        self._open_max = open_max
         self._took = took
-        self._consumer: Pausing | None = None
-        self._open: defaultdict[TP, set[Delivery]] = defaultdict(set)
-        self._paused: set[TP] = set()
+        self._decode = decode
+        # What was handed over and is not done, held fast: Faust holds its messages weakly.
+        self._undone: set[Delivery] = set()
 
-    async def run(self, stream: Stream[Any], consumer: Pausing) -> None:
+    async def run(self, stream: Stream[Any]) -> None:
         """The agent's loop."""
-        self._consumer = consumer
         async for event in stream.noack().events():
             delivery = self._delivery(event)
-            undone = self._open[delivery.tp]
-            undone.add(delivery)
-            if len(undone) >= self._open_max and delivery.tp not in self._paused:
-                self._paused.add(delivery.tp)
-                consumer.pause_partitions([delivery.tp])
+            self._undone.add(delivery)
             self._took(delivery)
 
     def _delivery(self, event: EventT[Any]) -> Delivery:
@@ -88,19 +71,13 @@ class Intake:
         return Delivery(event, record, self)
 
     def closed(self, delivery: Delivery) -> None:
-        undone = self._open[delivery.tp]
-        undone.discard(delivery)
-        if delivery.tp in self._paused and len(undone) <= self._open_max // 2:
-            self._paused.discard(delivery.tp)
-            if self._consumer is not None:
-                self._consumer.resume_partitions([delivery.tp])
+        self._undone.discard(delivery)
 
     def forget(self) -> None:
-        """All partitions change: what is not done comes again, here or elsewhere."""
-        self._open.clear()
-        self._paused.clear()
+        """Partitions change: what is not done comes again, here or elsewhere."""
+        self._undone.clear()
 
     @property
     def undone(self) -> int:
         """Records that were handed over and are not done."""
-        return sum(map(len, self._open.values()))
+        return len(self._undone)

@@ -71,3 +71,8 @@ class Ledger(Generic[P]):
     def position(self, partition: P) -> int | None:
         """The first offset that is not done, None of a partition that is not read."""
         return self._position.get(partition)
+
+    def open(self, partition: P) -> int:
+        """Offsets that were delivered, and are not done or stand behind one that is not."""
+        delivered = self._delivered.get(partition)
+        return len(delivered) if delivered is not None else 0

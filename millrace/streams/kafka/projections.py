@@ -25,8 +25,6 @@ from millrace.streams.metrics import Metrics
 from millrace.streams.points import At
 from millrace.streams.projected import ROWS_MAX, rows_of, write_rows
 
-# Records of one partition that this process knows and has not projected.
-OPEN_MAX = 2 * ROWS_MAX
 # How long tables that were busy are left alone: from the first time to the longest, doubling.
 BACKOFF_MIN_S = 0.05
 BACKOFF_MAX_S = 2.0
@@ -60,7 +58,7 @@ class Projection:
     ) -> None:
         self.topology = topology
         self.project = project
-        self.intake = Intake(project.reads, OPEN_MAX, self._took, decode)
+        self.intake = Intake(project.reads, self._took, decode)
         self._tables = tables
         self._outlet = outlet
         self._metrics = metrics

@@ -23,7 +23,6 @@ from millrace.streams.kafka.intake import Delivery, Intake
 from millrace.streams.kafka.outlet import Outlet
 from millrace.streams.kafka.records import Partition, record_of
 
-OPEN_MAX = 100
 # Between attempts to read a record from a log that is away; each takes seconds by itself.
 BACKOFF_S = 0.25
 
@@ -48,7 +47,7 @@ class StepRedrives:
         outlet: Outlet,
         crashed: Callable[[BaseException], None],
     ) -> None:
-        self.intake = Intake(REDRIVES, OPEN_MAX, self._took)
+        self.intake = Intake(REDRIVES, self._took)
         self._cluster = cluster
         self._steps = steps
         self._outlet = outlet

@@ -37,6 +37,11 @@ LAST_COMMIT_S = 10.0
 class Member(Protocol):
     """What a worker's app does when its partitions change. Calls are of the app's loop."""
 
+    @property
+    def open_max(self) -> int:
+        """Records of a partition that may be handed on and not done, one poll more at most."""
+        ...
+
     async def hand_back(self) -> None:
         """Ends what is in hand, within a bound; begins nothing new."""
         ...
@@ -155,8 +160,9 @@ class Consumer(driver.Consumer):
     async def _read_once(self) -> bool:
         """Fetches and hands on, as one step to whoever seeks; false without partitions to read."""
         async with self._reading:
-            # A copy: a revoke empties the set that stock hands over, and empty means all there.
-            partitions = set(self._get_active_partitions())
+            # A new set: a revoke empties the one that stock hands over, and empty means all there.
+            most = self.member.open_max
+            partitions = {tp for tp in self._get_active_partitions() if self.ledger.open(tp) < most}
             if not partitions or not self.flow_active:
                 return False
             records = await self._getmany(partitions, FETCH_S)
@@ -172,6 +178,12 @@ class Consumer(driver.Consumer):
             message = self._to_message(tp, record)
             self.ledger.deliver(tp, message.offset)
             await self.callback(message)
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """What bounds reading is what is not done (`open_max`), and not what lies in a buffer."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """See on_buffer_full."""
 
     async def perform_seek(self) -> None:
         """Goes back to what is committed; whatever was handed on before counts no more."""

@@ -31,8 +31,6 @@ from millrace.streams.points import At
 from millrace.streams.working.attempts import Made, checked
 from millrace.streams.working.workpool import WorkPool
 
-# Requests of one partition that this process knows and has not done; few, as none is begun early.
-OPEN_MAX = 100
 # How long a store that was busy is left alone: from the first time to the longest, doubling.
 BACKOFF_MIN_S = 0.05
 BACKOFF_MAX_S = 2.0
@@ -62,7 +60,7 @@ class Lane:
         crashed: Callable[[BaseException], None],
     ) -> None:
         self.lane = lane
-        self.intake = Intake(lane, OPEN_MAX, self._took, options.decode)
+        self.intake = Intake(lane, self._took, options.decode)
         self._requests = Requests(works)
         self._outlet = outlet
         self._metrics = metrics

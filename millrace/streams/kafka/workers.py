@@ -9,12 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mode import Service
-
 from millrace.schemas.topics import REDRIVES, TOPICS, Topic
 from millrace.sinks.ports import Tables
 from millrace.streams.declarations import Topology, Work
-from millrace.streams.kafka.app import App, Membership
+from millrace.streams.kafka.app import App, Membership, Reading
 from millrace.streams.kafka.cluster import Cluster
 from millrace.streams.kafka.outlet import Outlet
 from millrace.streams.kafka.projections import Projection
@@ -22,12 +20,13 @@ from millrace.streams.kafka.requests import Request
 from millrace.streams.kafka.step_redrives import Step, StepRedrives
 from millrace.streams.kafka.work import Lane, WorkOptions
 from millrace.streams.metrics import Metrics
+from millrace.streams.projected import ROWS_MAX
 from millrace.streams.working.worker import PortsFactory
 from millrace.streams.working.workpool import Launch, WorkPool
 
-# Records of one poll: few where each is seconds of work, many where each is a row.
-LANE_POLL_RECORDS = 50
-ROWS_POLL_RECORDS = 500
+# Few records ahead where each is seconds of work, many where each is a row.
+LANE_READING = Reading(poll_records=50, open_max=100)
+ROWS_READING = Reading(poll_records=ROWS_MAX, open_max=2 * ROWS_MAX)
 # Parked keys are counted where folds are; here nothing parks.
 PARKED_A_MINUTE_MAX = 100
 
@@ -65,9 +64,7 @@ class LaneWorker:
         works = works_of(lane, topologies)
         assert works, f"no work takes from {lane.name}"
         self._launch = Launch(tuple(work for _, work in works), ports)
-        self.app = App(
-            common.cluster, lane.name, common.metrics, common.membership, LANE_POLL_RECORDS
-        )
+        self.app = App(common.cluster, lane.name, common.metrics, common.membership, LANE_READING)
         self._outlet = Outlet(common.cluster, common.by_name, common.metrics)
         self.lane = Lane(lane, works, self._outlet, common.metrics, common.options, self.app.fail)
         step = Step({lane.name: lane}, self.lane.redrive)
@@ -96,20 +93,17 @@ class LaneWorker:
 
 
 class TopologyWorker:
-    """The projections of one topology, and beside them its folds, as services of the same app."""
+    """The projections of one topology; its folds are services of the same app (`App.serve`)."""
 
     def __init__(
         self,
         common: Common,
         topology: Topology,
         tables: Tables,
-        services: Sequence[Service] = (),
     ) -> None:
         metrics, options = common.metrics, common.options
-        group = f"{topology.name}-projections"
-        self.app = App(
-            common.cluster, group, metrics, common.membership, ROWS_POLL_RECORDS, services
-        )
+        group = projections_group(topology)
+        self.app = App(common.cluster, group, metrics, common.membership, ROWS_READING)
         self._outlet = Outlet(common.cluster, common.by_name, metrics)
         self.projections = [
             Projection(
@@ -146,6 +140,11 @@ class TopologyWorker:
 
     def gauges(self) -> None:
         self.app.gauges()
+
+
+def projections_group(topology: Topology) -> str:
+    """The group, without prefix, whose committed offsets say how far rows are written."""
+    return f"{topology.name}-projections"
 
 
 def works_of(lane: Topic, topologies: Sequence[Topology]) -> list[tuple[str, Work]]:

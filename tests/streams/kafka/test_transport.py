@@ -11,7 +11,7 @@ from faust.transport.consumer import RecordMap
 from faust.types import TP
 
 from millrace.schemas.events import DeletionRequested
-from millrace.streams.kafka.app import App, Membership
+from millrace.streams.kafka.app import App, Membership, Reading
 from millrace.streams.kafka.intake import Delivery, Intake
 from millrace.streams.kafka.transport import Consumer, Transport
 from millrace.streams.metrics import Metrics
@@ -35,11 +35,13 @@ class Clerk:
     ) -> None:
         self.wants = wants
         self.last_wants = last_wants
-        self.intake = Intake(MILLING, 10_000, self._took)
+        self.intake = Intake(MILLING, self._took)
         self.handed: list[tuple[int, int]] = []
         self.open: dict[tuple[int, int], Delivery] = {}
         self.partitions: list[set[int]] = []
-        self.app = App(site.cluster, GROUP, Metrics(1), Membership(instance, 5.0), 500)
+        self.app = App(
+            site.cluster, GROUP, Metrics(1), Membership(instance, 5.0), Reading(500, 10_000)
+        )
         self.app.host("clerk", MILLING, self)
 
     def _took(self, delivery: Delivery) -> None:
@@ -241,3 +243,18 @@ async def test_a_member_with_a_permanent_name_comes_back_to_its_partitions_unnot
                 assert len(back.partitions[-1]) == 1
                 assert back.partitions[-1] != stays.partitions[-1]
                 assert len(stays.partitions) == changes
+
+
+class Careless(Clerk):
+    def _took(self, delivery: Delivery) -> None:
+        raise ZeroDivisionError("a bug of the step")
+
+
+async def test_a_bug_of_a_step_ends_the_worker_and_acknowledges_nothing(
+    kafka: SharedServer,
+) -> None:
+    async with site_of(kafka.address, [MILLING]) as site:
+        await site.append(MILLING, wish(1))
+        with pytest.raises(ZeroDivisionError):
+            await Careless(site).run(asyncio.Event())
+        assert await site.committed(GROUP, MILLING) == {}

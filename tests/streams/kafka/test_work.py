@@ -22,8 +22,8 @@ from millrace.schemas.topics import DEAD_LETTERS, REDRIVES
 from millrace.sinks.ports import StoreBusy
 from millrace.streams.declarations import Topology, Work, WorkPorts
 from millrace.streams.kafka.app import Membership
-from millrace.streams.kafka.work import OPEN_MAX, WorkOptions
-from millrace.streams.kafka.workers import LANE_POLL_RECORDS, Common, LaneWorker
+from millrace.streams.kafka.work import WorkOptions
+from millrace.streams.kafka.workers import LANE_READING, Common, LaneWorker
 from tests.stack.servers import SharedServer
 from tests.streams.engine.mill import FLOUR, MILL, MILLING
 from tests.streams.kafka.site import Site, running, site_of, until
@@ -217,10 +217,10 @@ async def test_a_backlog_waits_for_a_busy_store_and_no_request_multiplies(
         worker = worker_of(site, tmp_path / "s", replace(MILL, do=busy_at_first))
         async with running(worker):
             await until((tmp_path / "attempts").exists)
-            await until(lambda: worker.lane.known >= OPEN_MAX)
+            await until(lambda: worker.lane.known >= LANE_READING.open_max)
             await asyncio.sleep(1.0)
-            # One poll may be on its way to the agent, and another under way.
-            assert worker.lane.known <= OPEN_MAX + 2 * LANE_POLL_RECORDS
+            most = LANE_READING.open_max + LANE_READING.poll_records
+            assert worker.lane.known <= most
             assert await site.committed(MILLING.name, MILLING) == {}
             assert await said(site) == []
             (tmp_path / "store-is-back").touch()
