@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from millrace.schemas.events import Event
+from millrace.schemas.events import DeadLettered, Event, RedriveRequested
 from millrace.schemas.topics import DEAD_LETTERS, REDRIVES, Topic
 from millrace.sinks.ports import Append, Appended
 from millrace.streams.folding.records import Record
@@ -117,3 +117,17 @@ async def until(holds: Callable[[], Any], within_s: float = WITHIN_S) -> None:
             if await answer if asyncio.iscoroutine(answer) else answer:
                 return
             await asyncio.sleep(0.05)
+
+
+def again(letter: DeadLettered) -> RedriveRequested:
+    """What an operator asks who wants the letter's record tried again."""
+    return RedriveRequested(
+        letter.letter_id,
+        letter.topology,
+        letter.step,
+        letter.kind,
+        letter.topic,
+        letter.partition,
+        letter.offset,
+        letter.key,
+    )

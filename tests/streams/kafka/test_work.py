@@ -13,10 +13,8 @@ from millrace.schemas import codec, ids
 from millrace.schemas.codec import BadRecord, UnknownFingerprint
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
-    DeadLettered,
     DeletionRequested,
     ObjectsDeleted,
-    RedriveRequested,
 )
 from millrace.schemas.topics import DEAD_LETTERS, REDRIVES
 from millrace.sinks.ports import StoreBusy
@@ -26,7 +24,7 @@ from millrace.streams.kafka.work import WorkOptions
 from millrace.streams.kafka.workers import LANE_READING, Common, LaneWorker
 from tests.stack.servers import SharedServer
 from tests.streams.engine.mill import FLOUR, MILL, MILLING
-from tests.streams.kafka.site import Site, running, site_of, until
+from tests.streams.kafka.site import Site, again, running, site_of, until
 from tests.streams.working.hands import bare_ports, misbehave
 
 pytestmark = pytest.mark.slow
@@ -174,19 +172,6 @@ async def test_a_bad_record_is_a_dead_letter_and_is_done_when_it_is_redriven(
             await until(lambda: has_said(site, ("rye", "done")))
         last = (await site.events(DEAD_LETTERS))[-1]
         assert last.reason == "this build cannot read the record either"
-
-
-def again(letter: DeadLettered) -> RedriveRequested:
-    return RedriveRequested(
-        letter.letter_id,
-        letter.topology,
-        letter.step,
-        letter.kind,
-        letter.topic,
-        letter.partition,
-        letter.offset,
-        letter.key,
-    )
 
 
 async def has_letters(site: Site, count: int) -> bool:
