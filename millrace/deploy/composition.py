@@ -6,31 +6,30 @@ The one place where implementations are chosen and handed to what knows them as 
 import asyncio
 import json
 import os
-import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import Metric
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 
+from millrace.deploy.clock import now_ms
+from millrace.deploy.composition_works import limited, media_limits
 from millrace.deploy.crashing import Killer
 from millrace.deploy.fsck import fsck
-from millrace.deploy.keys import Keys, open_keys, write_tokens
+from millrace.deploy.health import Counted, process_registry
+from millrace.deploy.keys import Keys, keys_place, open_keys, write_tokens
 from millrace.deploy.rebuild import projects_of, rebuild
+from millrace.deploy.serving import address, listen
 from millrace.deploy.settings import Settings
 from millrace.deploy.single_flight import SingleFlight
 from millrace.gateway.app import build_app
 from millrace.gateway.auth import Tokens
-from millrace.gateway.context import Operations, Ports
+from millrace.gateway.context import Operations, Outcome, Ports
 from millrace.gateway.settings import Settings as GatewaySettings
 from millrace.processors.media.probe import Limits
 from millrace.schemas.topics import OBJECT_NOTIFICATIONS, UPLOADS
@@ -41,7 +40,7 @@ from millrace.sinks.ports import StoreBusy
 from millrace.sinks.signing import Signer, SigningKeys
 from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.sinks.tables import TABLES
-from millrace.streams.declarations import Topology, Work, WorkPorts
+from millrace.streams.declarations import Project, WorkPorts
 from millrace.streams.describe import describe_mermaid, describe_text
 from millrace.streams.embedded.core import Core, Options
 from millrace.streams.embedded.engine import Engine
@@ -50,10 +49,6 @@ from millrace.streams.topologies import TOPOLOGIES
 TABLES_FILE = "tables.sqlite"
 OBJECTS_DIR = "objects"
 NOTIFY_WITHIN_S = 30.0
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,17 +89,6 @@ def open_objects(
     return DirectoryObjects(data_dir / OBJECTS_DIR, signer, now_ms, notify, upload_age_ms_max)
 
 
-class EngineMetrics(Collector):
-    """The engine's counters and gauges, as Prometheus collects them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    def collect(self) -> Iterable[Metric]:
-        lines = [f"{name} {value}" for name, value in sorted(self.engine.metrics().items())]
-        return text_string_to_metric_families("\n".join(lines) + "\n")
-
-
 class Installation:
     """Everything of one `millrace up`; open in the loop that serves it, closed by `close`.
 
@@ -119,7 +103,7 @@ class Installation:
         self.objects_listening = listen_beside(settings.host, settings.objects_port, port)
         self.url = settings.public_url or address(self.listening)
         self.objects_url = settings.objects_url or address(self.objects_listening)
-        self.keys: Keys = open_keys(settings.data_dir, rotate=settings.rotate_keys)
+        self.keys: Keys = open_keys(keys_place(settings), rotate=settings.rotate_keys)
         self.killer = Killer(settings.kill_at, settings.data_dir)
         self.tables = SqliteTables(settings.data_dir / TABLES_FILE, now_ms)
         self.engine = self.open_engine(crashed)
@@ -142,11 +126,7 @@ class Installation:
 
     def open_engine(self, crashed: Callable[[BaseException], None]) -> Engine:
         settings = self.settings
-        limits = Limits(
-            pixels_max=settings.pixels_max,
-            frame_rate_max=settings.frame_rate_max,
-            duration_ms_max=settings.duration_s_max * 1_000,
-        )
+        limits = media_limits(settings)
         ports = WorkerPorts(
             settings.data_dir, self.objects_url, self.keys.objects, limits, settings.kill_at
         )
@@ -163,8 +143,8 @@ class Installation:
     def app(self) -> web.Application:
         settings, keys = self.settings, self.keys
         self.partitions = self.engine.log.partitions(UPLOADS.name)
-        registry = CollectorRegistry()
-        registry.register(EngineMetrics(self.engine))
+        registry = process_registry()
+        registry.register(Counted(self.engine.metrics))
         ports = Ports(
             log=self.engine.log,
             tables=self.tables,
@@ -177,7 +157,7 @@ class Installation:
         told = GatewaySettings(
             token_keys=keys.token,
             pseudonym_key=keys.pseudonym,
-            media_origin=self.objects_url,
+            media_origins=(self.objects_url,),
             partitions=self.partitions,
             upload_size_bytes_max=settings.upload_size_bytes_max,
             upload_expires_ms=settings.upload_expires_s * 1_000,
@@ -220,13 +200,15 @@ class Installation:
             return f"the engine stopped: {failure!r}"
         return "; ".join(stopped(self.engine.core))
 
-    async def rebuild(self, name: str) -> Mapping[str, Any]:
+    async def rebuild(self, name: str, then: Outcome) -> Mapping[str, Any]:
         projects = projects_of(TOPOLOGIES, name)
+        if then != "verify":
+            raise ValueError("one machine's rows are not switched: its tables file is made again")
         log, tables = self.engine.log, self.tables
         fresh = (fresh_tables, self.partitions, self.caught_up)
         return await self.rebuilds.run(name, lambda: rebuild(projects, log, tables, *fresh))
 
-    def caught_up(self) -> bool:
+    def caught_up(self, project: Project, positions: Mapping[int, int]) -> bool:
         """Whether the projections have taken all that is on the log."""
         return self.engine.metrics()["millrace_projection_lag"] == 0
 
@@ -248,24 +230,8 @@ def fresh_tables() -> SqliteTables:
     return SqliteTables(None, now_ms)
 
 
-def limited(topologies: tuple[Topology, ...], memory_bytes_max: int) -> tuple[Topology, ...]:
-    """The same topologies, their works held to the memory that is set."""
-
-    def held(step: Any) -> Any:
-        return replace(step, memory_bytes_max=memory_bytes_max) if isinstance(step, Work) else step
-
-    return tuple(replace(one, steps=tuple(map(held, one.steps))) for one in topologies)
-
-
 def describe() -> Mapping[str, Any]:
     return {"text": describe_text(TOPOLOGIES), "mermaid": describe_mermaid(TOPOLOGIES)}
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError where the port is taken."""
-    listening = socket.create_server((host, port), backlog=1024)
-    listening.setblocking(False)
-    return listening
 
 
 def listen_beside(host: str, port: int, gateway_port: int) -> socket.socket:
@@ -276,8 +242,3 @@ def listen_beside(host: str, port: int, gateway_port: int) -> socket.socket:
         return listen(host, gateway_port + 1)
     except (OSError, OverflowError):
         return listen(host, 0)
-
-
-def address(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://{re.sub('^0.0.0.0$', '127.0.0.1', host)}:{port}"

@@ -8,8 +8,10 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from millrace.deploy.client import TOKENS
+from millrace.deploy.settings import Settings
 from millrace.gateway.auth import Tokens
 from millrace.sinks.signing import SigningKeys
 
@@ -43,9 +45,25 @@ class Keys:
     objects: SigningKeys
 
 
-def open_keys(data_dir: Path, *, rotate: bool = False) -> Keys:
+class NoKeys(Exception):
+    """A process of a cluster found no keys: it must not make its own, which nobody else has."""
+
+
+def keys_place(settings: Settings) -> Path:
+    """Where the keys are."""
+    return Path(settings.keys_file) if settings.keys_file else settings.data_dir / KEYS_FILE
+
+
+def read_keys(settings: Settings) -> Keys:
+    """The keys that all processes of a cluster share. Raises NoKeys."""
+    place = keys_place(settings)
+    if not place.is_file():
+        raise NoKeys(f"{place} is not there: `millrace keys` makes it, once for all processes")
+    return keys_of(json.loads(place.read_text()))
+
+
+def open_keys(place: Path, *, rotate: bool = False) -> Keys:
     """The installation's keys, made durably at the first call; rotate puts new ones in front."""
-    place = data_dir / KEYS_FILE
     if not place.is_file():
         write_private(place, json.dumps({"pseudonym": fresh(), "token": {}, "objects": {}}))
         rotate = True
@@ -56,6 +74,10 @@ def open_keys(data_dir: Path, *, rotate: bool = False) -> Keys:
             found[name] = {str(number): fresh(), **found[name]}
             found[name] = dict(list(found[name].items())[: KEPT + 1])
         write_private(place, json.dumps(found))
+    return keys_of(found)
+
+
+def keys_of(found: dict[str, Any]) -> Keys:
     return Keys(
         token=tuple(bytes.fromhex(secret) for secret in found["token"].values()),
         pseudonym=bytes.fromhex(found["pseudonym"]),

@@ -6,6 +6,8 @@ from typing import Any
 
 from millrace.deploy.client import ApiError, Client
 
+# A video that was accepted is known within so long, or it never will be.
+ROW_WITHIN_S = 60.0
 ENDED = ("FAILED", "BLOCKED", "DELETED", "EXPIRED")
 Status = dict[str, Any]
 Seen = Callable[[Status], None]
@@ -15,7 +17,8 @@ async def followed(client: Client, video_id: str, wait: str, seen: Seen) -> dict
     """Waits until the video is playable or published, or has ended otherwise.
 
     Seconds from this call, which is made when the upload is done, to each of the two. The stream
-    of events is opened again where it ends early: a restarted server goes on where it was.
+    of events is opened again where it ends early: a restarted server goes on where it was. So is
+    that of a video whose row is still to come: it was accepted, however busy the projections are.
     """
     loop = asyncio.get_running_loop()
     began_s, seconds = loop.time(), dict[str, float]()
@@ -29,7 +32,8 @@ async def followed(client: Client, video_id: str, wait: str, seen: Seen) -> dict
             if await watched(client, video_id, wait, note):
                 return seconds
         except ApiError as problem:
-            if problem.code != "unreachable":
+            is_new = problem.code == "not_found" and loop.time() < began_s + ROW_WITHIN_S
+            if problem.code != "unreachable" and not is_new:
                 raise
             await asyncio.sleep(0.5)
 

@@ -6,7 +6,7 @@ that the projection can't take is passed over, as the live one does. Nothing liv
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,9 @@ from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event
 from millrace.sinks.ports import Log, Row, Table, Tables
 from millrace.streams.declarations import Project, Topology
+
+# Whether the live projection has taken the records up to these offsets, by partition. It may wait.
+CaughtUp = Callable[[Project, Mapping[int, int]], bool]
 
 ROUNDS_MAX = 8
 # How long a round waits for the live projections, and how often it looks.
@@ -78,19 +81,25 @@ async def rebuild(
     live: Tables,
     fresh_tables: Callable[[], Tables],
     partitions: int,
-    caught_up: Callable[[], bool],
+    caught_up: CaughtUp,
 ) -> Mapping[str, Any]:
     """The report: `tables` with their rows, and `differences`, each with table, key and both rows.
 
-    caught_up says whether the live projections have taken all that is on the log.
-
-    Each table is made by one projection, so their rows can be compared one table at a time.
+    Each table is made by one projection, so their rows can be compared one table at a time, and
+    the space of each is forgotten before the next one's is made.
     """
+    every = (Fresh(project, fresh_tables()) for project in projects)
+    return await refilled(every, log, live, partitions, caught_up)
+
+
+async def refilled(
+    every: Iterable[Fresh], log: Log, live: Tables, partitions: int, caught_up: CaughtUp
+) -> Mapping[str, Any]:
+    """As rebuild, into the spaces that are given."""
     tables, differences = [], []
-    for project in projects:
-        space = fresh_tables()
-        space.create([project.table])
-        fresh = Fresh(project, space)
+    for fresh in every:
+        project, space = fresh.project, fresh.tables
+        await asyncio.to_thread(space.create, [project.table])
         found = await compared(fresh, log, live, partitions, caught_up)
         rows = await asyncio.to_thread(counted, space, project.table)
         told = {"rows": rows, "different": len(found), "passed_over": fresh.passed_over}
@@ -104,7 +113,7 @@ def counted(tables: Tables, table: Table) -> int:
 
 
 async def compared(
-    fresh: Fresh, log: Log, live: Tables, partitions: int, caught_up: Callable[[], bool]
+    fresh: Fresh, log: Log, live: Tables, partitions: int, caught_up: CaughtUp
 ) -> list[dict[str, Any]]:
     """Differences that stay when the live rows have had time to follow."""
     before: list[dict[str, Any]] | None = None
@@ -114,15 +123,17 @@ async def compared(
         if not found or found == before:
             return found
         before = found
-        await catch_up(caught_up)
+        await catch_up(fresh, caught_up)
     return before or []
 
 
-async def catch_up(caught_up: Callable[[], bool]) -> None:
-    """Returns when the live projections have caught up, or can't within CATCH_UP_S."""
+async def catch_up(fresh: Fresh, caught_up: CaughtUp) -> None:
+    """Returns when the live projection has caught up, or can't within CATCH_UP_S."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + CATCH_UP_S
-    while not caught_up() and loop.time() < end_s:  # noqa: ASYNC110 - of a thread, bounded
+    while loop.time() < end_s:
+        if await asyncio.to_thread(caught_up, fresh.project, fresh.positions):
+            return
         await asyncio.sleep(LOOK_S)
 
 

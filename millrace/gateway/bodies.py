@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
+from millrace.gateway.context import Outcome
 from millrace.gateway.errors import (
     BODY_TOO_LARGE,
     MALFORMED,
@@ -95,6 +96,7 @@ class ProfileBody(Body, frozen=True):
 
 class RebuildBody(Body, frozen=True):
     projection: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}\Z")]
+    then: Outcome = "verify"
 
 
 class NoBody(Body, frozen=True):

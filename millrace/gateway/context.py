@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -25,6 +25,8 @@ from millrace.schemas.topics import Topic
 from millrace.sinks.ports import Appended, Cache, Log, Objects, Tables
 
 T = TypeVar("T")
+# Of a rebuild: rows are compared, or then read from it, or the rows before it are read again.
+Outcome = Literal["verify", "switch", "roll-back"]
 WATCHED_MAX = 1_000
 
 
@@ -32,11 +34,12 @@ WATCHED_MAX = 1_000
 class Operations:
     """What deploy/ injects: work on the whole installation, which the gateway only exposes.
 
-    rebuild takes a projection's name or `all`, and raises KeyError for a name that is none; the
-    reports and describe are what json.dumps takes. ready says what is not ready, in words.
+    rebuild takes a projection's name or `all`, and what is to come of it; it raises KeyError for a
+    name that is none, ValueError for what this installation can't do. The reports and describe are
+    what json.dumps takes. ready says what is not ready, in words.
     """
 
-    rebuild: Callable[[str], Awaitable[Mapping[str, Any]]]
+    rebuild: Callable[[str, Outcome], Awaitable[Mapping[str, Any]]]
     fsck: Callable[[], Awaitable[Mapping[str, Any]]]
     describe: Callable[[], Mapping[str, Any]]
     ready: Callable[[], Awaitable[str]]

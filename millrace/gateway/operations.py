@@ -161,14 +161,16 @@ def letter(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def rebuild(request: web.Request) -> web.Response:
-    """POST /v1/operations/rebuild {projection}: into a fresh space, compared row for row."""
+    """POST /v1/operations/rebuild {projection, then}: into a fresh space, compared row for row."""
     require(user_of(request), "operator")
     body = await read_body(request, RebuildBody)
     try:
-        report = await gateway_of(request).ports.operations.rebuild(body.projection)
+        report = await gateway_of(request).ports.operations.rebuild(body.projection, body.then)
     except KeyError as problem:
         why = f"there is no projection {body.projection}"
         raise Problem(SENSELESS, why=why) from problem
+    except ValueError as problem:
+        raise Problem(SENSELESS, why=str(problem)) from problem
     return answer(report)
 
 

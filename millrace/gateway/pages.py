@@ -1,6 +1,6 @@
 """The web pages and what they load: files of this package, served as they are.
 
-They run no script but ours, and load media from the object store's door alone.
+They run no script but ours, and load media from the object store and its edge alone.
 """
 
 from pathlib import Path
@@ -12,13 +12,14 @@ from millrace.gateway.context import gateway_of
 WEB = Path(__file__).parent / "web"
 
 
-def headers(media_origin: str) -> dict[str, str]:
-    """What a page may load. Parts are PUT to, and media read from, the store's door."""
+def headers(media_origins: tuple[str, ...]) -> dict[str, str]:
+    """What a page may load. Parts are PUT to, and media read from, these origins."""
+    media = " ".join(media_origins)
     policy = (
         "default-src 'self'; base-uri 'none'; form-action 'self'; object-src 'none'",
-        f"connect-src 'self' {media_origin}",
-        f"img-src 'self' data: blob: https: {media_origin}",
-        f"media-src 'self' blob: {media_origin}",
+        f"connect-src 'self' {media}",
+        f"img-src 'self' data: blob: https: {media}",
+        f"media-src 'self' blob: {media}",
         "worker-src 'self' blob:",
         "style-src 'self' 'unsafe-inline'",
     )
@@ -49,5 +50,5 @@ async def watch(request: web.Request) -> web.StreamResponse:
 
 
 def dressed(request: web.Request, name: str) -> web.FileResponse:
-    origin = gateway_of(request).settings.media_origin
-    return web.FileResponse(WEB / name, headers=headers(origin))
+    origins = gateway_of(request).settings.media_origins
+    return web.FileResponse(WEB / name, headers=headers(origins))

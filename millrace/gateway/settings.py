@@ -50,8 +50,9 @@ class Settings:
     token_keys: tuple[bytes, ...]
     pseudonym_key: bytes
     partitions: int
-    # Scheme, host and port of the object store's door, for the pages' Content-Security-Policy.
-    media_origin: str
+    # Scheme, host and port of where pages PUT parts to and GET media from, for their
+    # Content-Security-Policy: the object store's door, or a bucket and its edge.
+    media_origins: tuple[str, ...]
     part_size_bytes: int = 8 * MIB
     upload_size_bytes_max: int = 256 << 30
     upload_expires_ms: int = 24 * 3_600_000

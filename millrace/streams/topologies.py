@@ -1,5 +1,6 @@
 """The topologies in the order in which a video meets them: the newcomer's way in."""
 
+from millrace.schemas.topics import Topic
 from millrace.streams.catalog import CATALOG_TOPOLOGY
 from millrace.streams.declarations import Topology
 from millrace.streams.encoding import ENCODING_TOPOLOGY
@@ -16,3 +17,9 @@ TOPOLOGIES: tuple[Topology, ...] = (
     CATALOG_TOPOLOGY,
     VIEWS_TOPOLOGY,
 )
+
+
+def lanes(topologies: tuple[Topology, ...] = TOPOLOGIES) -> tuple[Topic, ...]:
+    """The topics that works take from, in the order in which a video meets them."""
+    every = (lane for one in topologies for work in one.works for lane in work.lanes)
+    return tuple(dict.fromkeys(every))

@@ -8,13 +8,13 @@ from millrace.sinks.signing import Signer
 
 
 def test_keys_are_made_once_and_private(tmp_path: Path) -> None:
-    assert open_keys(tmp_path) == open_keys(tmp_path)
+    assert open_keys(tmp_path / KEYS_FILE) == open_keys(tmp_path / KEYS_FILE)
     assert stat.S_IMODE((tmp_path / KEYS_FILE).stat().st_mode) == 0o600
 
 
 def test_a_rotation_signs_with_a_new_key_and_believes_the_ones_before(tmp_path: Path) -> None:
-    before = open_keys(tmp_path)
-    after = open_keys(tmp_path, rotate=True)
+    before = open_keys(tmp_path / KEYS_FILE)
+    after = open_keys(tmp_path / KEYS_FILE, rotate=True)
     assert after.pseudonym == before.pseudonym
     assert after.token[1:] == before.token
     assert after.token[0] not in before.token
@@ -27,7 +27,7 @@ def test_a_rotation_signs_with_a_new_key_and_believes_the_ones_before(tmp_path: 
 
 
 def test_a_key_is_forgotten_after_as_many_rotations_as_are_kept(tmp_path: Path) -> None:
-    first = open_keys(tmp_path)
+    first = open_keys(tmp_path / KEYS_FILE)
     for _ in range(KEPT):
-        assert first.token[0] in open_keys(tmp_path, rotate=True).token
-    assert first.token[0] not in open_keys(tmp_path, rotate=True).token
+        assert first.token[0] in open_keys(tmp_path / KEYS_FILE, rotate=True).token
+    assert first.token[0] not in open_keys(tmp_path / KEYS_FILE, rotate=True).token

@@ -1,10 +1,9 @@
 """Projections made again from the log and compared: what is different, and what only looks so."""
 
-from collections.abc import Callable
 from typing import Any
 
 from millrace.deploy.log_pages import PAGE
-from millrace.deploy.rebuild import rebuild
+from millrace.deploy.rebuild import CaughtUp, rebuild
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import ProfileEdited
 from millrace.schemas.topics import PROFILES as PROFILES_TOPIC
@@ -53,7 +52,7 @@ class Site:
                 if record.event.name not in ("explode", "misshapen"):
                     self.live.upsert(PROFILES, profile_rows(record))
 
-    async def rebuild(self, caught_up: Callable[[], bool] = lambda: True) -> Any:
+    async def rebuild(self, caught_up: CaughtUp = lambda *_: True) -> Any:
         def fresh() -> SqliteTables:
             return SqliteTables(None, now_ms)
 
@@ -74,7 +73,7 @@ async def test_rows_that_are_still_to_come_are_no_difference() -> None:
     await site.edit("ann", "ben")
     looks = 0
 
-    def caught_up() -> bool:
+    def caught_up(*_: object) -> bool:
         nonlocal looks
         looks += 1
         if looks == 3:

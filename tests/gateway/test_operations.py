@@ -119,6 +119,9 @@ async def test_rebuild_and_fsck_answer_their_reports(world: World) -> None:
     assert (response.status, report["equal"], world.asked) == (200, True, ["all"])
     response, _ = await world.call("POST", path, {"projection": "nothing"}, headers=operator(world))
     assert response.status == 422
+    switched = {"projection": "all", "then": "switch"}
+    response, problem = await world.call("POST", path, switched, headers=operator(world))
+    assert (response.status, problem["detail"].count("one machine")) == (422, 1)
     response, report = await world.call("POST", "/v1/operations/fsck", headers=operator(world))
     assert (response.status, report) == (200, {"missing": []})
     response, report = await world.call("GET", "/v1/describe")

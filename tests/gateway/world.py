@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from millrace.gateway.app import build_app
 from millrace.gateway.auth import Tokens
-from millrace.gateway.context import GATEWAY, Gateway, Operations, Ports
+from millrace.gateway.context import GATEWAY, Gateway, Operations, Outcome, Ports
 from millrace.gateway.settings import Settings
 from millrace.schemas.events import SourceProbed, VideoPlayable, VideoProcessing
 from millrace.sinks.directory_objects import DirectoryObjects
@@ -216,9 +216,11 @@ async def start_gateway(
     **settings: Any,
 ) -> "TestClient[Any, Any]":
 
-    async def rebuild(projection: str) -> Mapping[str, Any]:
+    async def rebuild(projection: str, then: Outcome) -> Mapping[str, Any]:
         if projection != "all":
             raise KeyError(projection)
+        if then != "verify":
+            raise ValueError("the rows of one machine are not switched")
         asked.append(projection)
         return {"projections": [], "equal": True}
 
@@ -243,7 +245,7 @@ async def start_gateway(
                 "token_keys": (KEY,),
                 "pseudonym_key": KEY,
                 "partitions": PARTITIONS,
-                "media_origin": origin,
+                "media_origins": (origin,),
                 "part_size_bytes": PART_BYTES,
                 "answer_wait_s": WAIT_S,
                 "projection_wait_s": WAIT_S,

@@ -1,8 +1,18 @@
-"""`millrace`: every command is a client of the HTTP API, except `up`, which serves it."""
+"""`millrace`: commands are clients of the HTTP API, except those that serve it and those that make
+a cluster ready for it."""
 
 import click
 
+from millrace.deploy.cli.cluster import (
+    bucket_command,
+    keys_command,
+    lag_command,
+    migrate_command,
+    topics_command,
+)
 from millrace.deploy.cli.demo import demo_command
+from millrace.deploy.cli.demo_stack import demo_stack_command
+from millrace.deploy.cli.gateway import edge_command, gateway_command
 from millrace.deploy.cli.operations import (
     dead_letters_command,
     describe_command,
@@ -18,6 +28,7 @@ from millrace.deploy.cli.videos import (
     videos_command,
     views_command,
 )
+from millrace.deploy.cli.worker import worker_command
 
 COMMANDS = (
     up_command,
@@ -32,6 +43,15 @@ COMMANDS = (
     describe_command,
     rebuild_command,
     fsck_command,
+    demo_stack_command,
+    gateway_command,
+    edge_command,
+    worker_command,
+    topics_command,
+    migrate_command,
+    bucket_command,
+    keys_command,
+    lag_command,
 )
 
 

@@ -117,17 +117,25 @@ def shown(given: Settings, source: Path) -> Answer:
 
 async def whole_way(client: Client, given: Settings, source: Path) -> Answer:
     """Upload, wait, play, count."""
+    found = await uploaded(client, given, source)
+    return found if "error" in found else await counted_view(client, found)
+
+
+async def uploaded(client: Client, given: Settings, source: Path) -> Answer:
+    """What became of the file, once it is published or has failed."""
     told(f"uploading {source.name}")
     sessions = Sessions(given.data_dir / "client-uploads.json")
     done = await upload(client, source, sessions, lambda sent, total: None)
     seconds = await followed(client, done.video_id, "published", Narrator())
-    found = await report(client, done.video_id, seconds)
-    if "error" in found:
-        return found
+    return await report(client, done.video_id, seconds)
+
+
+async def counted_view(client: Client, found: Answer) -> Answer:
+    """The same, with the views that are counted once it was played."""
     told("playing it")
-    watched_ms = await play(client.at, done.video_id)
+    watched_ms = await play(client.at, found["video_id"])
     told(f"{watched_ms / 1000:.1f} s were watched; waiting for the view to be counted")
-    return found | {"counted_views": await counted(client, done.video_id)}
+    return found | {"counted_views": await counted(client, found["video_id"])}
 
 
 class Narrator:

@@ -105,17 +105,23 @@ def describe_command(mermaid: bool) -> None:
 @click.command("rebuild")
 @click.argument("projection")
 @click.option(
-    "--verify", is_flag=True, required=True, help="Compare with the live rows; change nothing."
+    "--verify", "then", flag_value="verify", default=True, help="Compare alone; the default."
+)
+@click.option("--switch", "then", flag_value="switch", help="Of a cluster: then read the new rows.")
+@click.option(
+    "--roll-back", "then", flag_value="roll-back", help="Read the rows before the switch again."
 )
 @with_server
-def rebuild_command(projection: str, verify: bool, as_json: bool, given: Settings) -> None:
-    """Make the rows of PROJECTION (or all) again from the log, in a fresh space, and compare."""
-    assert verify
+def rebuild_command(projection: str, then: str, as_json: bool, given: Settings) -> None:
+    """Make the rows of PROJECTION (or all) again from the log, in a fresh space, and compare.
+
+    A cluster's tables move together: --switch and --roll-back are of all.
+    """
 
     async def work(client: Client) -> Answer:
-        body = {"projection": projection}
+        body = {"projection": projection, "then": then}
         found: Answer = await client.call("POST", "/v1/operations/rebuild", body, silent=True)
-        if found["differences"]:
+        if found["differences"] and then == "verify":
             text = f"{len(found['differences'])} rows differ from what the log says."
             return {**found, "state": "DIFFERENT", "error": {"code": "rows_differ", "text": text}}
         return found
@@ -123,8 +129,12 @@ def rebuild_command(projection: str, verify: bool, as_json: bool, given: Setting
     def show(found: Answer) -> None:
         for table in found["tables"]:
             console().print(
-                f"{table['table']}: {table['rows']} rows equal", highlight=False, soft_wrap=True
+                f"{table['table']}: {table['rows']} rows, {table['different']} different",
+                highlight=False,
+                soft_wrap=True,
             )
+        if "keyspace" in found:
+            console().print(f"read from {found['keyspace']}", highlight=False, soft_wrap=True)
 
     run(given, "operator", work, as_json, show)
 
