@@ -83,5 +83,5 @@ def test_no_file_names_a_folder_of_the_machine_it_was_written_on() -> None:
 
 def test_lock_files_name_no_host() -> None:
     locks = sorted((ROOT / "requirements").glob("*.txt"))
-    assert len(locks) == 4
+    assert len(locks) == 5
     assert_none(path.name for path in locks if "://" in path.read_text())

@@ -10,6 +10,7 @@ from millrace.deploy.stack.downloads import Cache, NotFetched
 from millrace.deploy.stack.places import CACHE, Places
 from millrace.deploy.stack.prerequisites import Incomplete, Tools
 from millrace.deploy.stack.processes import Unkillable
+from millrace.deploy.stack.repair import repair
 from millrace.deploy.stack.server import NotStarted, PortTaken, Server
 
 FOLDER = click.option(
@@ -75,6 +76,14 @@ def status(folder: Path) -> None:
     show(states)
     if any(state != stack.UP for _, state in states):
         raise click.exceptions.Exit(1)
+
+
+@main.command("repair")
+@click.argument("buckets", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def repair_command(buckets: Path) -> None:
+    """Gives back the uploads that a crash hid under BUCKETS; for a versitygw started elsewhere."""
+    for line in repair(buckets):
+        click.echo(line)
 
 
 def described(folder: Path) -> Sequence[Server]:
