@@ -5,12 +5,12 @@ by age before there is an archive, since the log is the only truth.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -28,11 +28,8 @@ from millrace.streams.declarations import Topology
 from millrace.streams.kafka.cluster import Cluster
 from millrace.streams.topologies import TOPOLOGIES
 
-T = TypeVar("T")
-# Name on the broker, and index.
-Place = tuple[str, int]
+K = TypeVar("K")
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 # What a broker answers, or a client, while something moves.
 AWAY = (
     KafkaError._TIMED_OUT,
@@ -144,7 +141,7 @@ def apply(
 
 def client_of(cluster: Cluster) -> AdminClient:
     return AdminClient(
-        {"bootstrap.servers": cluster.bootstrap, "client.id": "millrace", "log_level": 3}
+        {"bootstrap.servers": cluster.bootstrap, "client.id": "millrace", "log_level": 2}
     )
 
 
@@ -191,9 +188,10 @@ def configs(
         return []
     resources = {one.name: ConfigResource(ResourceType.TOPIC, one.name) for one in every}
     asked = client.describe_configs(list(resources.values()), request_timeout=ANSWER_S)
+    said = answers(asked)
     found = []
     for one in every:
-        entries = answer(asked[resources[one.name]])
+        entries = said[resources[one.name]]
         found.append((one, {name: entry.value for name, entry in entries.items()}))
     return found
 
@@ -206,8 +204,8 @@ def create(client: AdminClient, missing: Collection[Wanted]) -> None:
         NewTopic(one.name, one.partitions, one.replication, config=dict(one.config))
         for one in missing
     ]
-    for future in client.create_topics(new, operation_timeout=ANSWER_S).values():
-        answer(future, KafkaError.TOPIC_ALREADY_EXISTS)
+    asked = client.create_topics(new, operation_timeout=ANSWER_S, request_timeout=ANSWER_S)
+    answers(asked, KafkaError.TOPIC_ALREADY_EXISTS)
 
 
 def alter(client: AdminClient, there: Collection[Wanted]) -> list[str]:
@@ -224,8 +222,7 @@ def alter(client: AdminClient, there: Collection[Wanted]) -> list[str]:
         resources.append(ConfigResource(ResourceType.TOPIC, one.name, incremental_configs=entries))
         texts += [f"{one.name}: {name} set to {value}" for name, value in wrong.items()]
     if resources:
-        for future in client.incremental_alter_configs(resources).values():
-            answer(future)
+        answers(client.incremental_alter_configs(resources, request_timeout=ANSWER_S))
     return texts
 
 
@@ -237,7 +234,7 @@ def settle(client: AdminClient, every: Collection[Wanted]) -> None:
         wrong = differences(client, every)
         try:
             if not wrong:
-                offsets(client, places, LATEST)
+                ask_ends(client, places)
                 return
         except StoreBusy:
             # Leaders learn that they are some time after the world does, and tell nobody.
@@ -248,22 +245,28 @@ def settle(client: AdminClient, every: Collection[Wanted]) -> None:
         sleep(0.1)
 
 
-def offsets(client: AdminClient, places: Collection[Place], which: OffsetSpec) -> dict[Place, int]:
-    """The first or last committed offset of each partition. Raises StoreBusy."""
+def ask_ends(client: AdminClient, places: Collection[tuple[str, int]]) -> None:
+    """Returns when the leader of each partition has answered. Raises StoreBusy."""
     asked = client.list_offsets(
-        {TopicPartition(*place): which for place in places},
-        isolation_level=IsolationLevel.READ_COMMITTED,
-        request_timeout=ANSWER_S,
+        {TopicPartition(*place): LATEST for place in places}, request_timeout=ANSWER_S
     )
-    return {(where.topic, where.partition): answer(said).offset for where, said in asked.items()}
+    answers(asked)
 
 
-def answer(future: Future[T], *fine: int) -> Any:
-    """What the broker said. Raises StoreBusy, and KafkaException where it refused."""
+def answers(asked: Mapping[K, Future[Any]], *fine: int) -> dict[K, Any]:
+    """What the broker said to each; None where it refused for a reason that is fine.
+
+    Raises StoreBusy, and KafkaException where it refused. The client itself ends each request in
+    time. It must not be let go of before: one that is destroyed with a request under way takes the
+    process with it (segmentation fault, seen).
+    """
+    wait(asked.values())
+    return {key: answer(future, *fine) for key, future in asked.items()}
+
+
+def answer(future: Future[Any], *fine: int) -> Any:
     try:
-        return future.result(ANSWER_S)
-    except TimeoutError as problem:
-        raise StoreBusy("Kafka did not answer") from problem
+        return future.result()
     except KafkaException as problem:
         error: KafkaError = problem.args[0]
         if error.code() in fine:

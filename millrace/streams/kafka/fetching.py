@@ -65,24 +65,26 @@ class Fetching:
             return await fetched(client, where, offset, limit)
 
         try:
-            return await self._asked(ask)
+            return await self.asked(ask)
         except OffsetOutOfRangeError:
-            (first,) = await self._offsets([where], EARLIEST)
-            (end,) = await self._offsets([where], LATEST)
+            (first,) = await self.offsets([where], EARLIEST)
+            (end,) = await self.offsets([where], LATEST)
             return Fetched([], max(first, min(offset, end)), end)
 
     async def end(self, topic: str, partition: int) -> int:
         """The offset after the last committed record. Raises StoreBusy."""
-        (end,) = await self._offsets([TopicPartition(topic, partition)], LATEST)
+        (end,) = await self.offsets([TopicPartition(topic, partition)], LATEST)
         return end
 
-    async def _offsets(self, where: Iterable[TopicPartition], time: int) -> list[int]:
+    async def offsets(self, where: Iterable[TopicPartition], time: int) -> list[int]:
+        """The first (EARLIEST) or last (LATEST) committed offset of each. Raises StoreBusy."""
+
         async def ask(client: AIOKafkaClient) -> list[int]:
             return [await listed(client, one, time) for one in where]
 
-        return await self._asked(ask)
+        return await self.asked(ask)
 
-    async def _asked(self, ask: Callable[[AIOKafkaClient], Awaitable[T]]) -> T:
+    async def asked(self, ask: Callable[[AIOKafkaClient], Awaitable[T]]) -> T:
         """Asks until there is an answer. Raises StoreBusy where there is none in time."""
         client: AIOKafkaClient | None = None
         problem: KafkaError | None = None
