@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,11 @@ import pytest
 
 from millrace.schemas.events import ObjectSeen
 from millrace.schemas.topics import DEAD_LETTERS
-from millrace.sinks.ports import Append, StoreBusy, StoreFull
+from millrace.sinks.ports import StoreBusy, StoreFull
 from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.engine import Engine
 from millrace.streams.embedded.lock import DirectoryLocked
-from millrace.streams.embedded.log import FOLLOWER_RECORDS_MAX
 from millrace.streams.embedded.store import FILE_NAME
 from tests.streams.engine.mill import (
     BATCHES,
@@ -97,53 +96,6 @@ async def test_many_appends_share_few_commits(tmp_path: Path) -> None:
         places = await asyncio.gather(*appends)
         assert len({(place.partition, place.offset) for place in places}) == 500
         assert engine.metrics()["millrace_commits_total"] < 100
-
-
-async def test_appends_of_one_call_stand_in_order_all_or_none(tmp_path: Path) -> None:
-    with running(tmp_path) as (engine, _):
-        appended = await engine.log.append_many(
-            [Append(SACKS.name, make_sack("rye", number)) for number in range(3)]
-        )
-        assert [place.offset for place in appended] == [0, 1, 2]
-        with pytest.raises(TypeError):
-            await engine.log.append_many(
-                [Append(SACKS.name, make_sack()), Append(SACKS.name, make_order())]
-            )
-        assert len(await all_of(engine, SACKS.name)) == 3
-
-
-async def test_a_topic_that_is_not_in_the_catalogue_is_a_key_error(tmp_path: Path) -> None:
-    with running(tmp_path) as (engine, _):
-        with pytest.raises(KeyError):
-            await engine.log.append("saks", make_sack())
-        with pytest.raises(KeyError):
-            await engine.log.follow(["saks"])
-
-
-async def test_a_follower_sees_what_is_appended_after_the_call_once_each(tmp_path: Path) -> None:
-    with running(tmp_path) as (engine, _):
-        await engine.log.append(SACKS.name, make_sack("rye", 0))
-        follower = await engine.log.follow([SACKS.name])
-        for number in range(1, 4):
-            await engine.log.append(SACKS.name, make_sack("rye", number))
-        found = [(await anext(follower)).event.upload_id for _ in range(3)]
-        assert found == ["1", "2", "3"]
-
-
-async def test_a_follower_that_is_too_slow_is_ended_and_reads_on(tmp_path: Path) -> None:
-    with running(tmp_path) as (engine, _):
-        follower = await engine.log.follow([SACKS.name])
-        sacks = [Append(SACKS.name, make_sack(f"b{n}", 0)) for n in range(FOLLOWER_RECORDS_MAX + 1)]
-        for first in range(0, len(sacks), 2000):
-            await engine.log.append_many(sacks[first : first + 2000])
-        with pytest.raises(StoreBusy):
-            await asyncio.wait_for(exhaust(follower), 30)
-        assert len(await all_of(engine, SACKS.name)) == len(sacks)
-
-
-async def exhaust(follower: AsyncIterator[Any]) -> None:
-    async for _ in follower:
-        pass
 
 
 async def test_a_second_engine_on_the_directory_is_told_who_has_it(tmp_path: Path) -> None:
@@ -250,16 +202,6 @@ async def test_appends_to_an_engine_that_closes_are_answered(tmp_path: Path) -> 
         await asyncio.to_thread(engine.close)
         answers = await asyncio.gather(*appends, return_exceptions=True)
         assert not [answer for answer in answers if isinstance(answer, BaseException)]
-
-
-async def test_a_read_passes_over_a_page_that_nobody_can_read(tmp_path: Path) -> None:
-    with running(tmp_path, options=replace(OPTIONS, partitions=1)) as (engine, _):
-        for _ in range(5):
-            await engine.log.append_bytes(SACKS.name, b"rye", b"no event")
-        await engine.log.append(SACKS.name, make_sack())
-        (found,) = await engine.log.read(SACKS.name, 0, -1, 2)
-        assert found.offset == 5
-        assert await engine.log.read(SACKS.name, 0, 5, 2) == ()
 
 
 async def test_a_bug_in_the_engine_is_told_and_appends_are_refused(tmp_path: Path) -> None:
