@@ -6,6 +6,7 @@ never read a clock.
 """
 
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -81,13 +82,6 @@ class KeyedFold:
 
     def take(self, tx: FoldTransaction, record: Record, recorded: Recorded[Any]) -> int:
         """Folds a record, or the parts that the fold explodes it into; how many transitions."""
-        fold = self.fold
-        if fold.explode is None:
-            key = recorded.key if fold.key is None else fold.key(recorded)
-            if key is not recorded.key:
-                recorded = replace(recorded, key=key)
-            self.transition(tx, record, recorded, 0)
-            return 1
         count = 0
         for count, part in enumerate(self._parts(tx, record, recorded), 1):
             self.transition(tx, record, part, count - 1)
@@ -95,15 +89,19 @@ class KeyedFold:
 
     def _parts(
         self, tx: FoldTransaction, record: Record, recorded: Recorded[Any]
-    ) -> list[Recorded[Any]]:
-        """The parts. An explode that raises has no key to park: the record is a dead letter."""
-        assert self.fold.explode is not None
+    ) -> Sequence[Recorded[Any]]:
+        """What is folded of a record. Where its keys can't be told, the record is a dead letter."""
+        fold = self.fold
         try:
-            pairs = list(self.fold.explode(recorded))
+            if fold.explode is not None:
+                pairs = list(fold.explode(recorded))
+                return [replace(recorded, key=key, event=event) for key, event in pairs]
+            if fold.key is not None:
+                return (replace(recorded, key=fold.key(recorded)),)
         except Exception as bug:  # noqa: BLE001 - a bug of the fold, told by a dead letter
-            append_letter(tx, "parked", self.topology, self.fold.name, record, reason_of(bug))
-            return []
-        return [replace(recorded, key=key, event=event) for key, event in pairs]
+            append_letter(tx, "record", self.topology, fold.name, record, reason_of(bug))
+            return ()
+        return (recorded,)
 
     def transition(
         self,

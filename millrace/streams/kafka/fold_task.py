@@ -7,6 +7,7 @@ memory away: a life ends, and whoever runs the task begins another.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from millrace.schemas.codec import UnknownFingerprint
-from millrace.schemas.topics import REDRIVES, TIMERS, Topic
+from millrace.schemas.topics import DEAD_LETTERS, REDRIVES, TIMERS, Topic
 from millrace.streams import points
 from millrace.streams.declarations import Topology
 from millrace.streams.folding.keyed import KeyedFold
@@ -296,6 +297,7 @@ class KafkaTask:
     async def _commit(self, tx: KafkaTransaction, *, begun: bool) -> None:
         """The transaction. Whatever it raises ends this life, and memory with it."""
         at, producer, group = self._settings.at, self._producer, self._cluster.group
+        started_s = time.perf_counter()
         self._task.journal.write(tx)
         if not begun:
             at(points.BEFORE_WRITE)
@@ -322,7 +324,13 @@ class KafkaTask:
         for fold in self._folds.values():
             fold.commit()
         self.positions = positions
-        self._metrics.add("millrace_commits_total", topology=self.topology.name)
+        self._count(tx, time.perf_counter() - started_s)
+
+    def _count(self, tx: KafkaTransaction, took_s: float) -> None:
+        name, letters = self.topology.name, tx.counts[DEAD_LETTERS.name]
+        self._metrics.add("millrace_commits_total", topology=name)
+        self._metrics.add("millrace_commit_seconds_total", took_s, topology=name)
+        self._metrics.add("millrace_dead_letters_total", letters, topology=name)
 
     async def _record_at(self, partition: Partition, offset: int) -> Record | None:
         """The record at an offset of any topic of ours, None where it is not there any more."""

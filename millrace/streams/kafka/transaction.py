@@ -6,6 +6,7 @@ records until the commit, and a transaction that fails must leave nothing that g
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
@@ -33,7 +34,8 @@ class KafkaTransaction(FoldTransaction):
         self.participants: dict[Participant, None] = {}
         self.outgoing: dict[tuple[str, int], list[Outgoing]] = {}
         self.found: dict[Hashable, Record] = {}
-        self._records = 0
+        # Records by the name of their topic, those that were handed over already too.
+        self.counts: Counter[str] = Counter()
 
     def join(self, participant: Participant) -> None:
         self.participants[participant] = None
@@ -67,12 +69,12 @@ class KafkaTransaction(FoldTransaction):
             headers = to_headers(Envelope(id_, at_ms, cause, origin, traceparent, tenant))
         place = self._cluster.topic(partition.topic), partition.index
         self.outgoing.setdefault(place, []).append((key, value or None, headers))
-        self._records += 1
+        self.counts[partition.topic.name] += 1
         return record
 
     @property
     def is_empty(self) -> bool:
-        return not self._records
+        return not self.counts
 
     async def send(self, producer: AIOKafkaProducer) -> dict[tuple[str, int], list[int]]:
         """Hands over what was gathered; the offsets that each partition's records got, in order."""

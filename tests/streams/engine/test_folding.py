@@ -104,6 +104,25 @@ def test_a_field_that_was_added_later_has_its_default_in_an_old_state(make: Make
     assert [event.counted for event in newer.events(COUNTS)] == [2]
 
 
+def test_a_field_that_a_newer_build_added_is_passed_over_by_an_older_one(make: Make) -> None:
+    @dataclass(frozen=True, slots=True)
+    class Newer:
+        seen: bytes = b""
+        size: int = 0
+        smell: str = ""
+
+    def smell(state: Newer | None, recorded: Recorded[Any]) -> tuple[Newer, list[Emit]]:
+        return Newer(b"\x01", 10, "musty"), []
+
+    driver = make(tallies(replace(COUNTER, state=Newer, apply=smell)))
+    driver.pipe(SACKS, make_sack(number=0))
+    driver.settle()
+    older = driver.rebuilt(tallies())
+    older.pipe(SACKS, make_sack(number=1))
+    older.settle()
+    assert [event.counted for event in older.events(COUNTS)] == [2]
+
+
 def test_an_exception_parks_its_key_and_other_keys_go_on(make: Make) -> None:
     driver = make(tallies())
     driver.pipe(SACKS, make_sack("rye", 0, etag="mouldy"))

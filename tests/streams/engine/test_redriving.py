@@ -93,3 +93,23 @@ def test_a_redrive_that_is_asked_for_twice_folds_a_parked_key_once(make: Make) -
     driver.pipe(REDRIVES, redrive(letter))
     driver.settle()
     assert driver.state("tallies", "counter", b"rye") == Count(size=1)
+
+
+def test_a_record_whose_keys_could_not_be_told_is_folded_by_a_redrive_after_the_fix(
+    make: Make,
+) -> None:
+    def key(recorded: Recorded[Any]) -> bytes:
+        if broken and recorded.event.etag == "odd":
+            raise ZeroDivisionError
+        return b"all"
+
+    broken = [True]
+    driver = make(tallies(replace(COUNTER, key=key)))
+    driver.pipe(SACKS, make_sack(number=0, etag="odd"))
+    driver.pipe(SACKS, make_sack(number=1))
+    driver.settle()
+    assert [event.counted for event in driver.events(COUNTS)] == [1]
+    broken.clear()
+    driver.pipe(REDRIVES, redrive(driver.events(DEAD_LETTERS)[0]))
+    driver.settle()
+    assert [event.counted for event in driver.events(COUNTS)] == [1, 2]
