@@ -198,7 +198,35 @@ async def owned_session(request: web.Request) -> tuple[User, Session]:
 
 
 async def settled(gateway: Gateway, upload_id: str, position: Position | None) -> Session | None:
-    """The session once it reflects the position, or as it is when the wait is over (API-6)."""
+    """The session once it reflects the position, or as it is when the wait is over (API-6).
+
+    Where its row is still to come, or the tables are away, it is as the record that the client
+    brings the position of announced it: writes go on into the log (OPS-7).
+    """
+    try:
+        found = await waited_for(gateway, upload_id, position)
+    except StoreBusy:
+        found = await announced_there(gateway, upload_id, position)
+        if found is None:
+            raise
+        return found
+    return found or await announced_there(gateway, upload_id, position)
+
+
+async def announced_there(
+    gateway: Gateway, upload_id: str, position: Position | None
+) -> Session | None:
+    if position is None or position.topic != UPLOADS.name:
+        return None
+    place = position.topic, position.partition, position.offset - 1
+    for recorded in await gateway.ports.log.read(*place, 1):
+        started = recorded.event
+        if recorded.offset == position.offset and isinstance(started, UploadStarted):
+            return Session(started) if started.upload_id == upload_id else None
+    return None
+
+
+async def waited_for(gateway: Gateway, upload_id: str, position: Position | None) -> Session | None:
     about = await subject(gateway, position)
     if about is None or position is None:
         return await session(gateway, upload_id)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from millrace.deploy.supervisor import Supervisor
 
-STOP_S = 1.0
+STOP_S = 3.0
 
 
 def program(folder: Path, name: str, what: str) -> Callable[[Callable[[str], None]], int]:

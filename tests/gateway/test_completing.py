@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from millrace.schemas.events import ObjectSeen
 from millrace.sinks.tables import UPLOAD_ENDS
 from tests.gateway.world import PART_BYTES, WAIT_S, World
@@ -39,6 +41,25 @@ async def test_a_repeat_while_the_tables_lag_is_the_same_answer(world: World) ->
     again = await world.complete(session)
     assert (first[0].status, first[1]) == (again[0].status, again[1])
     assert len(finished(world)) == 1
+
+
+@pytest.mark.parametrize("fault", ["lag", "away"])
+async def test_an_upload_goes_on_into_the_log_though_the_tables_lag_or_are_away(
+    world: World, fault: str
+) -> None:
+    world.log.held = True
+    world.tables.away = fault == "away"
+    response, session = await world.call("POST", "/v1/uploads", {"title": "A", "sizeBytes": 9})
+    position = {"Millrace-Position": response.headers["Millrace-Position"]}
+    etag = await world.put(session, session["partUrls"][0], b"a" * 9)
+    session["etags"] = [{"number": 1, "etag": etag}]
+    response, body = await world.complete(session, headers=world.bearer() | position)
+    assert (response.status, body["state"]) == (202, "PENDING")
+    assert [e.size_bytes for e in finished(world)] == [9]
+    # Another upload's record says nothing of this one.
+    elsewhere = {**session, "uploadSessionId": "0" * 32}
+    response, _ = await world.complete(elsewhere, headers=world.bearer() | position)
+    assert response.status == (503 if fault == "away" else 404)
 
 
 async def test_missing_and_wrong_parts_are_named(world: World) -> None:
