@@ -29,7 +29,7 @@ from millrace.streams.kafka.records import Partition, record_of
 OWN_RECORDS_MAX = 1_024
 OWN_BYTES_MAX = 32 << 10
 # Measured with 256 callers: 17 to 61 thousand acknowledged appends a second at 19 to 36 us of CPU,
-# 11 to 49 thousand at 23 to 42 us without any wait; what a lone caller waits longer is in the noise.
+# 11 to 49 thousand at 23 to 42 us without a wait; a lone caller hardly waits longer.
 LINGER_MS = 0.5
 
 
