@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 from cassandra import InvalidRequest
 
+from millrace.sinks.cassandra_rows import inserted
 from millrace.sinks.cassandra_session import CassandraPlace, CassandraSession
 from millrace.sinks.cassandra_tables import CassandraTables
 from millrace.sinks.ports import Column, Row, StoreBusy, Table, Version
 from millrace.sinks.sqlite_tables import SqliteTables
 from tests.sinks.cassandra_space import CassandraSpace
 
+DAY_S = 86_400
+YEARS_20_S = 20 * 365 * DAY_S
 TYPES = Table(
     "types",
     (Column("a", "text"), Column("b", "bool"), Column("c", "bytes")),
@@ -109,6 +112,17 @@ def test_a_keyspace_that_is_missing_is_a_bug(cassandra_space: CassandraSpace) ->
         tables.get(NOTES, ("n",))
     with pytest.raises(InvalidRequest):
         tables.upsert(NOTES, [make_note("lost")])
+
+
+@pytest.mark.parametrize(
+    ("age_s", "ttl_s"), [(0, 60 + DAY_S), (59.5, 1 + DAY_S), (61, DAY_S), (-(10**9), YEARS_20_S)]
+)
+def test_the_server_clears_a_row_away_a_day_after_its_time(age_s: float, ttl_s: int) -> None:
+    """The day is for readers whose clocks differ from the server's."""
+    sessions = Table("sessions", (Column("id", "text"),), ttl_s=60)
+    now_ms = 1_800_000_000_000
+    row = Row({"id": "s"}, Version(0, 1), at_ms=now_ms - round(age_s * 1000))
+    assert inserted(sessions, row, now_ms)[-1] == ttl_s
 
 
 def test_where_nobody_listens_every_call_is_busy_at_once() -> None:
