@@ -23,6 +23,10 @@ demo: .venv/.runtime $(if $(VIDEO),,var/clips/.made) ## a clip from upload to pl
 stack: .venv/.runtime ## Kafka, Cassandra, S3 and Redis on loopback, without Docker (docs/operations.md)
 	@$(BIN)/python -m millrace.deploy.stack up
 
+.PHONY: demo-stack
+demo-stack: .venv/.cluster $(if $(VIDEO),,var/clips/.made) stack ## the demo over them: two gateways, two workers of each kind (VIDEO=, ONCE=1)
+	@$(BIN)/millrace demo-stack $(if $(VIDEO),--video "$(VIDEO)") $(if $(ONCE),--once --json)
+
 .PHONY: stack-stop
 stack-stop: .venv/.runtime ## stop them; what they stored stays in var/stack
 	@$(BIN)/python -m millrace.deploy.stack stop
@@ -38,6 +42,10 @@ stack-fetch: .venv/.runtime ## download what they need and start nothing
 .PHONY: test
 test: .venv/.dev var/clips/.made chromium servers lint ## everything that is checked
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: chaos
+chaos: .venv/.dev var/clips/.made servers ## the proofs of `test` in full: every kill, every take-over (an hour or more)
+	@$(BIN)/python -m pytest -n 0 --chaos --timeout 7200 tests/chaos
 
 .PHONY: check
 check: .venv/.dev lint ## the fast part of test: lint, types, contracts, tidy, unit tests

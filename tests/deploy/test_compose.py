@@ -19,7 +19,7 @@ from millrace.deploy.cli import main
 from millrace.deploy.cli.worker import names
 from millrace.deploy.stack import cassandra, kafka
 from millrace.deploy.stack.downloads import VERSITYGW_VERSION, pinned
-from millrace.deploy.stack.places import Places
+from millrace.deploy.stack.places import S3_SECRET_KEY, Places
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -204,3 +204,18 @@ def test_the_builder_is_sent_what_the_image_copies_and_no_more() -> None:
     sources = [word for line in instructions("COPY") if "--from" not in line
                for word in line.split()[1:-1]]  # fmt: skip
     assert all((ROOT / source).exists() for source in sources)
+
+
+def test_the_operations_page_names_the_versions_and_ports_of_the_stack() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    places = Places()
+    rows = {
+        f"| Kafka | {pinned('kafka', 'kafka_2.13')} |": f"`127.0.0.1:{places.kafka_port}`",
+        f"| Cassandra | {pinned('cassandra', 'cassandra-all')} |": f":{places.cassandra_port}`",
+        f"| S3: versitygw | {VERSITYGW_VERSION} |": f"`http://127.0.0.1:{places.s3_port}`",
+        "| Redis | ": f"`127.0.0.1:{places.redis_port}`",
+    }
+    lines = page.splitlines()
+    for start, address in rows.items():
+        assert [line for line in lines if line.startswith(start) and address in line], start
+    assert S3_SECRET_KEY in page
