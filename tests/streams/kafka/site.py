@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 
 from millrace.schemas.events import DeadLettered, Event, RedriveRequested
 from millrace.schemas.topics import DEAD_LETTERS, REDRIVES, Topic
 from millrace.sinks.ports import Append, Appended
 from millrace.streams.folding.records import Record
-from millrace.streams.kafka.admin import apply, client_of
+from millrace.streams.kafka.admin import apply
 from millrace.streams.kafka.app import App
 from millrace.streams.kafka.cluster import Cluster
 from millrace.streams.kafka.lag import committed
@@ -34,6 +36,7 @@ class Site:
             {topic.name: topic for topic in (*topics, REDRIVES, DEAD_LETTERS)}.values()
         )
         self.log = KafkaLog(cluster, self.topics)
+        self._client = AIOKafkaClient(bootstrap_servers=cluster.bootstrap)
 
     async def append(self, topic: Topic, *events: Event, **options: Any) -> tuple[Appended, ...]:
         return await self.log.append_many([Append(topic.name, e, **options) for e in events])
@@ -64,11 +67,23 @@ class Site:
         return [record.recorded.event for record in await self.records(topic)]
 
     async def committed(self, group: str, topic: Topic) -> dict[int, int]:
-        """Where the group would read on, by partition."""
+        """Where the group would read on, by partition; nothing while its coordinator moves."""
         name = self.cluster.topic(topic)
-        client = client_of(self.cluster)
-        found = await asyncio.to_thread(committed, client, self.cluster.group(group))
-        return {index: offset for (where, index), offset in found.items() if where == name}
+        try:
+            found = await committed(self.cluster.group(group), self._client)
+        except KafkaError as moving:
+            if not moving.retriable:
+                raise
+            return {}
+        return {where.partition: offset for where, offset in found.items() if where.topic == name}
+
+    async def open(self) -> None:
+        await asyncio.to_thread(apply, self.cluster, self.topics, ())
+        await self._client.bootstrap()
+
+    async def close(self) -> None:
+        await self._client.close()
+        await self.log.close()
 
 
 @asynccontextmanager
@@ -78,11 +93,11 @@ async def site_of(
     prefix = f"t{uuid.uuid4().hex[:8]}-"
     cluster = Cluster(bootstrap, prefix, partitions, session_timeout_ms=session_timeout_ms)
     site = Site(cluster, topics)
-    await asyncio.to_thread(apply, cluster, site.topics, ())
+    await site.open()
     try:
         yield site
     finally:
-        await site.log.close()
+        await site.close()
 
 
 class Worker(Protocol):

@@ -61,3 +61,11 @@ def busy_before(ports: WorkPorts) -> bool:
         return True
     mark.touch()
     return False
+
+
+def take_long(recorded: Recorded[DeletionRequested], ports: WorkPorts) -> Iterator[Emit]:
+    """Says that it began, takes as long as the request says, in seconds, and says that it ended."""
+    event = recorded.event
+    yield Emit(FLOUR, ObjectsDeleted(event.video_id, "started", os.getpid()))
+    time.sleep(float(event.reason))
+    yield Emit(FLOUR, ObjectsDeleted(event.video_id, "done", 0))
