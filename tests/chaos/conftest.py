@@ -2,6 +2,10 @@
 
 import pytest
 
+from tests.sinks.conftest import cassandra_session, cassandra_space
+
+__all__ = ["cassandra_session", "cassandra_space"]
+
 
 @pytest.fixture
 def is_long(request: pytest.FixtureRequest) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -319,12 +320,26 @@ async def forget_offsets(run: Run) -> None:
     """Group offsets are gone while nobody runs: positions are in the changelog, not there."""
     for worker in run.workers:
         worker.end()
-    groups = [run.cluster.group(topology.name) for topology in CHAIN]
-    await asyncio.sleep(1.5 * SESSION_MS / 1000)
     admin = AdminClient({"bootstrap.servers": run.bootstrap})
-    for deleted in (await asyncio.to_thread(admin.delete_consumer_groups, groups)).values():
-        await asyncio.to_thread(deleted.result)
+    for topology in CHAIN:
+        await forget_group(admin, run.cluster.group(topology.name))
     await run.ready(run.start())
+
+
+async def forget_group(admin: AdminClient, group: str) -> None:
+    """Deletes the group, once its dead members' sessions are over."""
+    until_s = time.monotonic() + DONE_WITHIN_S
+    while True:
+        deleted = (await asyncio.to_thread(admin.delete_consumer_groups, [group]))[group]
+        try:
+            await asyncio.to_thread(deleted.result)
+        except KafkaException as refused:
+            is_held = refused.args[0].code() == KafkaError.NON_EMPTY_GROUP
+            if not is_held or time.monotonic() > until_s:
+                raise
+            await asyncio.sleep(0.3)
+        else:
+            return
 
 
 async def moves(run: Run) -> float:

@@ -4,15 +4,14 @@ Left out is what depends on when and where and how often something was tried, an
 places on the log, append times, attempts, holders, and the times of facts that follow a retry.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.topics import JOURNALS, TIMERS, TOPICS, WAITING, Topic
 from millrace.sinks.ports import Table, Tables
 from millrace.sinks.tables import HISTORY, STEPS, TABLES
-from millrace.streams.embedded.driver import Driver
 
 # How often and by whom something was tried, and at which place or time that was.
 APART = frozenset(
@@ -37,6 +36,12 @@ OF_THE_ENGINE = (JOURNALS, TIMERS, WAITING)
 Facts = dict[str, Any]
 
 
+class Run(Protocol):
+    """A run of either engine, whose topics can be read."""
+
+    def read(self, topic: Topic) -> Sequence[Recorded[Any]]: ...
+
+
 def plain(value: Any) -> Any:
     """The value without what is APART, hashable."""
     if is_dataclass(value) and not isinstance(value, type):
@@ -50,7 +55,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def facts(driver: Driver, tables: Tables) -> Facts:
+def facts(driver: Run, tables: Tables) -> Facts:
     """All that came of a run, by topic and table."""
     found: Facts = {}
     for topic in TOPICS:
