@@ -86,24 +86,23 @@ class Fetching:
 
     async def asked(self, ask: Callable[[AIOKafkaClient], Awaitable[T]]) -> T:
         """Asks until there is an answer. Raises StoreBusy where there is none in time."""
-        client: AIOKafkaClient | None = None
-        problem: KafkaError | None = None
         try:
             async with asyncio.timeout(BUSY_S):
-                while True:
-                    try:
-                        client = await self._connected()
-                        return await ask(client)
-                    except KafkaError as error:
-                        if not error.retriable:
-                            raise
-                        problem = error
-                    if client is not None:
-                        client.force_metadata_update()
-                    await asyncio.sleep(RETRY_S)
-        except TimeoutError:
-            self._forget(client)
-            raise StoreBusy(f"Kafka did not answer within {BUSY_S} s") from problem
+                return await self._insist(ask)
+        except TimeoutError as late:
+            self._forget(self._client)
+            raise StoreBusy(f"Kafka did not answer within {BUSY_S} s") from late
+
+    async def _insist(self, ask: Callable[[AIOKafkaClient], Awaitable[T]]) -> T:
+        while True:
+            try:
+                return await ask(await self._connected())
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+            if self._client is not None:
+                self._client.force_metadata_update()
+            await asyncio.sleep(RETRY_S)
 
     async def _connected(self) -> AIOKafkaClient:
         async with self._connecting:
