@@ -1,6 +1,7 @@
 """The works of a lane over a real broker, done by real processes."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from millrace.schemas.events import (
     DeletionRequested,
     ObjectsDeleted,
 )
+from millrace.schemas.partitioning import partition_of
 from millrace.schemas.topics import DEAD_LETTERS, REDRIVES
 from millrace.sinks.ports import StoreBusy
 from millrace.streams.declarations import Topology, Work, WorkPorts
@@ -25,7 +27,7 @@ from millrace.streams.kafka.workers import LANE_READING, Common, LaneWorker
 from tests.stack.servers import SharedServer
 from tests.streams.engine.mill import FLOUR, MILL, MILLING
 from tests.streams.kafka.site import Site, again, running, site_of, until
-from tests.streams.working.hands import bare_ports, misbehave
+from tests.streams.working.hands import bare_ports, misbehave, take_long
 
 pytestmark = pytest.mark.slow
 TOPICS = (MILLING, FLOUR)
@@ -242,3 +244,28 @@ async def test_works_of_one_lane_hold_no_more_slots_than_they_may_and_take_their
             assert worker.app.metrics.snapshot()['millrace_work_in_hand{work="mill"}'] == 1
             await until(lambda: are_done(site, 3))
         assert ("c", "done") in await said(site)
+
+
+async def test_what_is_in_hand_goes_on_where_its_partition_comes_back_and_is_called_off_else(
+    kafka: SharedServer, tmp_path: Path
+) -> None:
+    async with site_of(kafka.address, TOPICS, 2, session_timeout_ms=8_000) as site:
+        long = replace(MILL, do=take_long, timeout_s=60.0)
+        # One for each partition.
+        names = {partition_of(name.encode(), 2): name for name in "abcdefgh"}
+        await ask(site, *((name, "5") for name in names.values()))
+        first = worker_of(site, tmp_path / "1", long)
+        async with running(first):
+            await until(lambda: have_begun(site, 2))
+            second = worker_of(site, tmp_path / "2", long)
+            async with running(second):
+                await until(lambda: are_done(site, 2))
+        begun = Counter(name for name, what in await said(site) if what == "started")
+        done = [name for name, what in await said(site) if what == "done"]
+        assert sorted(begun.values()) == [1, 2]
+        assert sorted(done) == sorted(names.values())
+        assert first.app.metrics.snapshot()["millrace_work_handed_back_total"] == 2
+
+
+async def have_begun(site: Site, count: int) -> bool:
+    return sum(what == "started" for _, what in await said(site)) == count
