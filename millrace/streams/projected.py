@@ -46,9 +46,19 @@ def write_rows(
     try:
         tables.upsert(project.table, rows)
     except ValueError:
-        for record, own in batch:
-            try:
-                if own:
-                    tables.upsert(project.table, own)
-            except ValueError as bug:
-                refuse(record, reason_of(bug))
+        _write_each(tables, project, batch, refuse)
+
+
+def _write_each(
+    tables: Tables,
+    project: Project,
+    batch: Sequence[tuple[R, list[Row]]],
+    refuse: Callable[[R, str], None],
+) -> None:
+    """Upserts record by record, so that only what has the wrong shape is refused."""
+    for record, own in batch:
+        try:
+            if own:
+                tables.upsert(project.table, own)
+        except ValueError as bug:
+            refuse(record, reason_of(bug))

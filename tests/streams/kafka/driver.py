@@ -147,12 +147,17 @@ class KafkaDriver:
         self._call(self._rest())
 
     async def _rest(self) -> None:
+        # Twice: what one topology wrote last may be another's to read.
         for _ in range(2):
             while not await self._is_at_rest():
-                for one in self._running:
-                    if one.done():
-                        one.result()
+                self._look()
                 await asyncio.sleep(0.01)
+
+    def _look(self) -> None:
+        """Raises what ended a group."""
+        for one in self._running:
+            if one.done():
+                one.result()
 
     async def _is_at_rest(self) -> bool:
         if not all(group.ready for group in self.groups):
