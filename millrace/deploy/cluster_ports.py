@@ -21,6 +21,8 @@ class ClusterPorts:
 
     settings: Settings
     keys: SigningKeys
+    # Of the lane.
+    name: str
 
     def __call__(self, scratch: Path, worker: str) -> WorkPorts:
         objects, tables, killer = opened(self)
@@ -34,5 +36,5 @@ def opened(given: ClusterPorts) -> tuple[Objects, Tables, Killer]:
     from millrace.deploy.stores import open_objects, open_tables  # noqa: PLC0415 - see the module
 
     settings = given.settings
-    killer = Killer(settings.kill_at, settings.data_dir)
+    killer = Killer(settings.kill_at, settings.data_dir, given.name)
     return open_objects(settings, given.keys), open_tables(settings).tables, killer

@@ -208,7 +208,7 @@ class Installation:
         fresh = (fresh_tables, self.partitions, self.caught_up)
         return await self.rebuilds.run(name, lambda: rebuild(projects, log, tables, *fresh))
 
-    def caught_up(self, project: Project, positions: Mapping[int, int]) -> bool:
+    async def caught_up(self, project: Project, positions: Mapping[int, int]) -> bool:
         """Whether the projections have taken all that is on the log."""
         return self.engine.metrics()["millrace_projection_lag"] == 0
 

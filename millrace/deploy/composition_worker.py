@@ -17,12 +17,12 @@ from aiohttp import web
 from millrace.deploy.clock import now_ms
 from millrace.deploy.cluster_ports import ClusterPorts
 from millrace.deploy.composition_works import limited
-from millrace.deploy.crashing import Killer
+from millrace.deploy.crashing import Killer, aimed
 from millrace.deploy.health import Counted, add_health, process_registry
 from millrace.deploy.keys import read_keys
 from millrace.deploy.places import kafka_place
 from millrace.deploy.serving import address, listen
-from millrace.deploy.settings import Settings
+from millrace.deploy.settings import Settings, replaced
 from millrace.deploy.stores import open_tables
 from millrace.schemas import codec
 from millrace.schemas.topics import TOPICS, Topic
@@ -71,10 +71,11 @@ class WorkerProcess:
     """One worker and its health address; made in the loop that runs it. KeyError: no such name."""
 
     def __init__(self, settings: Settings, name: str) -> None:
+        settings = replaced(settings, kill_at=aimed(settings.kill_at, name))
         self.settings = settings
         self.name = name
         self.cluster = kafka_place(settings)
-        self.killer = Killer(settings.kill_at, settings.data_dir)
+        self.killer = Killer(settings.kill_at, settings.data_dir, name)
         self.closing = ExitStack()
         self.groups: list[FoldGroup] = []
         self.recovering = Recovering()
@@ -115,7 +116,7 @@ class WorkerProcess:
             self.common,
             lane,
             limited(TOPOLOGIES, settings.worker_memory_bytes_max),
-            ClusterPorts(settings, read_keys(settings).objects),
+            ClusterPorts(settings, read_keys(settings).objects, lane.name),
             settings.workers or os.cpu_count() or 1,
             scratch,
         )

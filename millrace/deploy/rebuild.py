@@ -6,7 +6,7 @@ that the projection can't take is passed over, as the live one does. Nothing liv
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,8 @@ from millrace.schemas.events import Event
 from millrace.sinks.ports import Log, Row, Table, Tables
 from millrace.streams.declarations import Project, Topology
 
-# Whether the live projection has taken the records up to these offsets, by partition. It may wait.
-CaughtUp = Callable[[Project, Mapping[int, int]], bool]
+# Whether the live projection has taken the records up to these offsets, by partition.
+CaughtUp = Callable[[Project, Mapping[int, int]], Awaitable[bool]]
 
 ROUNDS_MAX = 8
 # How long a round waits for the live projections, and how often it looks.
@@ -132,7 +132,7 @@ async def catch_up(fresh: Fresh, caught_up: CaughtUp) -> None:
     loop = asyncio.get_running_loop()
     end_s = loop.time() + CATCH_UP_S
     while loop.time() < end_s:
-        if await asyncio.to_thread(caught_up, fresh.project, fresh.positions):
+        if await caught_up(fresh.project, fresh.positions):
             return
         await asyncio.sleep(LOOK_S)
 

@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from confluent_kafka.admin import AdminClient
+from aiokafka import TopicPartition
 
 from millrace.deploy.clock import now_ms
 from millrace.deploy.rebuild import Fresh, projects_of, refilled
@@ -23,8 +24,8 @@ from millrace.sinks.cassandra_tables import CassandraTables, FixedSpace
 from millrace.sinks.ports import Log, StoreBusy
 from millrace.sinks.tables import TABLES
 from millrace.streams.declarations import Project, Topology
-from millrace.streams.kafka.admin import client_of
 from millrace.streams.kafka.cluster import Cluster
+from millrace.streams.kafka.fetching import Fetching
 from millrace.streams.kafka.lag import committed
 from millrace.streams.kafka.workers import projections_group
 
@@ -64,8 +65,13 @@ class Rebuilder:
         space = await asyncio.to_thread(keyspaces.fresh)
         tables = self.tables_in(space)
         every = [Fresh(project, tables) for project in projects]
-        live = self.rows.tables
-        found = await refilled(every, self.log, live, self.cluster.partitions, self.caught_up)
+        live, partitions = self.rows.tables, self.cluster.partitions
+        fetching = Fetching(self.cluster.bootstrap, [])
+        try:
+            caught_up = partial(self.caught_up, fetching)
+            found = await refilled(every, self.log, live, partitions, caught_up)
+        finally:
+            await fetching.close()
         if not switch:
             await asyncio.to_thread(keyspaces.drop, space)
             return {**found, "keyspace": before}
@@ -94,13 +100,15 @@ class Rebuilder:
     def tables_in(self, space: str) -> CassandraTables:
         return CassandraTables(self.rows.session, FixedSpace(space), now_ms)
 
-    def caught_up(self, project: Project, positions: Mapping[int, int]) -> bool:
+    async def caught_up(
+        self, fetching: Fetching, project: Project, positions: Mapping[int, int]
+    ) -> bool:
         """Whether the live projection has committed these; no where nobody knows now."""
         (topology,) = (one for one in self.topologies if project in one.projects)
         topic, group = self.cluster.topic(project.reads), projections_group(topology)
-        client: AdminClient = client_of(self.cluster)
         try:
-            done = committed(client, self.cluster.group(group))
+            done = await fetching.asked(partial(committed, self.cluster.group(group)))
         except StoreBusy:
             return False
-        return all(done.get((topic, one), 0) > offset for one, offset in positions.items())
+        places = {TopicPartition(topic, one): offset for one, offset in positions.items()}
+        return all(done.get(place, 0) > offset for place, offset in places.items())

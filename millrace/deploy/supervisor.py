@@ -149,7 +149,7 @@ class Supervisor:
         if not text:
             # It has ended; `_bury` sees that too, and says how.
             return
-        self.told(f"{child.name} {text}")
+        self.told(f"{child.name} {child.pid} {text}")
         child.was_ready = True
         if all(one.was_ready for one in self.children):
             self.told("ready all")

@@ -32,6 +32,10 @@ def profile_rows(recorded: Recorded[Any]) -> list[Row]:
 PROJECT = Project("profile-rows", PROFILES_TOPIC, PROFILES, profile_rows)
 
 
+async def at_once(*_: object) -> bool:
+    return True
+
+
 class Site:
     """A log of profiles and live rows, which `follow` makes as the engine would."""
 
@@ -52,7 +56,7 @@ class Site:
                 if record.event.name not in ("explode", "misshapen"):
                     self.live.upsert(PROFILES, profile_rows(record))
 
-    async def rebuild(self, caught_up: CaughtUp = lambda *_: True) -> Any:
+    async def rebuild(self, caught_up: CaughtUp = at_once) -> Any:
         def fresh() -> SqliteTables:
             return SqliteTables(None, now_ms)
 
@@ -73,7 +77,7 @@ async def test_rows_that_are_still_to_come_are_no_difference() -> None:
     await site.edit("ann", "ben")
     looks = 0
 
-    def caught_up(*_: object) -> bool:
+    async def caught_up(*_: object) -> bool:
         nonlocal looks
         looks += 1
         if looks == 3:

@@ -4,6 +4,7 @@ They speak to the servers themselves, as no gateway need run yet. What they need
 they run: on one machine Kafka's, Cassandra's and S3's libraries are not installed.
 """
 
+import asyncio
 import functools
 import json
 from collections.abc import Callable
@@ -154,7 +155,7 @@ def lag_command(as_json: bool, given: Settings) -> None:
     from millrace.deploy.places import kafka_place  # noqa: PLC0415
     from millrace.streams.kafka.lag import lag  # noqa: PLC0415
 
-    found = lag(kafka_place(given), groups())
+    found = asyncio.run(lag(kafka_place(given), groups()))
     if as_json:
         click.echo(json.dumps({"lag": [one._asdict() for one in found]}))
         return

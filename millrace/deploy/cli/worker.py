@@ -20,6 +20,8 @@ FORM = "%(asctime)s {name} %(levelname)s %(name)s: %(message)s"
 # and told by whoever was to wait for it.
 QUIETER = {
     "aiokafka.consumer.group_coordinator": logging.ERROR,
+    # The first batch of a transaction that the broker is not ready for; it is sent again.
+    "aiokafka.producer.sender": logging.ERROR,
     "cassandra": logging.CRITICAL,
     "mode.timers": logging.ERROR,
 }
@@ -31,29 +33,30 @@ def names() -> tuple[str, ...]:
 
 
 @click.command("worker")
-@click.argument("name", type=click.Choice([*names(), ALL]))
+@click.argument(
+    "wanted", metavar="NAME...", nargs=-1, required=True, type=click.Choice([*names(), ALL])
+)
 @with_cluster()
-def worker_command(name: str, given: Settings) -> None:
-    """Run NAME, a topology or a lane, or each of them in a process of its own.
+def worker_command(wanted: tuple[str, ...], given: Settings) -> None:
+    """Run NAME, a topology or a lane; several, or all, in a process each.
 
-    Prints `ready http://HOST:PORT` when it works, its address for /readyz and /metrics; `all`
-    prints a line for each child, and `ready all` when every one was ready. A child that ends is
-    started again.
+    Prints `ready http://HOST:PORT` when it works, its address for /readyz and /metrics. Of several
+    it prints a line each, and `ready all` when every one was ready; one that ends is started again.
     """
-    if name == ALL:
-        supervise(given)
+    if ALL in wanted or len(wanted) > 1:
+        supervise(given, names() if ALL in wanted else wanted)
         return
-    code = work(given, name, lambda address: said(f"ready {address}"))
+    code = work(given, wanted[0], lambda address: said(f"ready {address}"))
     raise click.exceptions.Exit(code)
 
 
-def supervise(given: Settings) -> None:
+def supervise(given: Settings, wanted: tuple[str, ...]) -> None:
     # Imported before the forks, so that the children share it.
     import millrace.deploy.composition_worker  # noqa: F401, PLC0415
     from millrace.deploy.supervisor import Supervisor  # noqa: PLC0415
 
     programs = []
-    for number, name in enumerate(names()):
+    for number, name in enumerate(wanted):
         port = given.metrics_port + number if given.metrics_port else 0
         own = replaced(given, metrics_port=port)
         programs.append((name, partial(work, own, name)))
