@@ -1,7 +1,8 @@
 """Works that make nothing: each answers from its request alone, as the real one would.
 
-They stand in for media where a test is about topologies; the folds, the engine and the wiring are
-the real ones. They must stay pure, so that a repeat of a request gives the same results.
+They stand in for media where a test is about topologies or the order of facts; the folds, the
+engine and the wiring are the real ones. They must stay pure, so that a repeat of a request gives
+the same results, and each run of the simulator too.
 """
 
 import json
@@ -38,6 +39,7 @@ from millrace.schemas.events import (
 )
 from millrace.schemas.topics import PUBLICATIONS, RENDITIONS, SOURCES, THUMBNAILS, UPLOADS
 from millrace.streams.declarations import Topology, Work, WorkPorts
+from millrace.streams.sources import started
 
 RATE = 25
 SEGMENT_S = 6
@@ -77,6 +79,15 @@ def digest(*parts: object) -> str:
     return sha256(repr(parts).encode()).hexdigest()
 
 
+def notification(object_key: str, size_bytes: int) -> bytes:
+    """What the store would say of an object that was completed."""
+    record = {
+        "eventName": "ObjectCreated:CompleteMultipartUpload",
+        "s3": {"object": {"key": object_key, "size": size_bytes}},
+    }
+    return json.dumps({"Records": [record]}).encode()
+
+
 def rekey(recorded: Recorded[bytes], _ports: WorkPorts) -> Iterator[Emit]:
     for record in json.loads(recorded.event)["Records"]:
         key = record["s3"]["object"]["key"]
@@ -85,8 +96,9 @@ def rekey(recorded: Recorded[bytes], _ports: WorkPorts) -> Iterator[Emit]:
         yield Emit(UPLOADS, seen)
 
 
-def probe(recorded: Recorded[ProbeRequested], _ports: WorkPorts) -> Iterator[Emit]:
+def probe(recorded: Recorded[ProbeRequested], ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
+    yield started("probe", request, ports)
     if request.size_bytes == BAD_SIZE_BYTES:
         refused = SourceRefused(
             video_id=request.video_id,
@@ -135,8 +147,9 @@ def ranges(request: CutRequested) -> Iterator[ChunkRange]:
         )
 
 
-def cut(recorded: Recorded[CutRequested], _ports: WorkPorts) -> Iterator[Emit]:
+def cut(recorded: Recorded[CutRequested], ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
+    yield started("cut", request, ports)
     made = list(ranges(request))
     for one in made:
         event = ChunkCut(
@@ -162,8 +175,9 @@ def cut(recorded: Recorded[CutRequested], _ports: WorkPorts) -> Iterator[Emit]:
     yield Emit(SOURCES, whole)
 
 
-def audio(recorded: Recorded[AudioRequested], _ports: WorkPorts) -> Iterator[Emit]:
+def audio(recorded: Recorded[AudioRequested], ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
+    yield started("audio", request, ports)
     count = -(-request.duration_ms // (SEGMENT_S * 1_000))
     event = AudioEncoded(
         video_id=request.video_id,
@@ -184,8 +198,9 @@ def audio(recorded: Recorded[AudioRequested], _ports: WorkPorts) -> Iterator[Emi
     yield Emit(SOURCES, event)
 
 
-def poster(recorded: Recorded[PosterRequested], _ports: WorkPorts) -> Iterator[Emit]:
+def poster(recorded: Recorded[PosterRequested], ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
+    yield started("poster", request, ports)
     key = f"images/{digest(request.object_key)}.jpg"
     yield Emit(THUMBNAILS, PosterMade(request.video_id, request.epoch, key, 1280, 720, 10))
 
@@ -202,10 +217,10 @@ def encode(recorded: Recorded[EncodeRequested], ports: WorkPorts) -> Iterator[Em
     )
     yield Emit(RENDITIONS, begun)
     for rung in request.rungs:
-        yield Emit(RENDITIONS, encoded(request, rung.name, rung.recipe))
+        yield Emit(RENDITIONS, encoded(request, rung.name, rung.recipe, ports.worker))
 
 
-def encoded(request: EncodeRequested, rung: str, recipe: str) -> ChunkEncoded:
+def encoded(request: EncodeRequested, rung: str, recipe: str, worker: str) -> ChunkEncoded:
     first, left = request.range.first_segment, request.range.frames
     segments = []
     for number in range(first, first + request.range.segments):
@@ -232,11 +247,11 @@ def encoded(request: EncodeRequested, rung: str, recipe: str) -> ChunkEncoded:
         vbv_shortage_bits=0,
         cpu_seconds=1.0,
         reused=False,
-        worker="fake",
+        worker=worker,
     )
 
 
-def package(recorded: Recorded[PackageRequested], _ports: WorkPorts) -> Iterator[Emit]:
+def package(recorded: Recorded[PackageRequested], ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
     prefix = f"videos/{request.video_id}"
     name = digest(request.video, request.audio)[:16]
@@ -248,14 +263,16 @@ def package(recorded: Recorded[PackageRequested], _ports: WorkPorts) -> Iterator
         final=request.final,
         hls_key=f"{prefix}/master-{name}.m3u8" if request.final else f"{prefix}/master.m3u8",
         dash_key=f"{prefix}/manifest-{name}.mpd" if request.final else "",
-        worker="fake",
+        worker=ports.worker,
     )
     yield Emit(PUBLICATIONS, written)
 
 
 def delete(recorded: Recorded[DeletionRequested], _ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
-    yield Emit(PUBLICATIONS, ObjectsDeleted(request.video_id, request.reason, 0))
+    yield Emit(
+        PUBLICATIONS, ObjectsDeleted(request.video_id, request.reason, len(request.prefixes))
+    )
 
 
 DOES: dict[str, Any] = {

@@ -10,10 +10,11 @@ from millrace.sinks.tables import TABLES
 from millrace.streams.declarations import WorkPorts
 from millrace.streams.embedded.driver import START_MS
 from millrace.streams.points import nowhere
+from millrace.streams.topologies import TOPOLOGIES
+from tests.fakes import faked
 from tests.simulation.__main__ import fault_free
 from tests.simulation.compare import differences, facts
 from tests.simulation.script import DAYS, HOUR_MS, Fact
-from tests.simulation.tasks import simulated
 from tests.sinks.cassandra_space import CassandraSpace
 from tests.stack.servers import SharedServer
 from tests.streams.kafka.world import KafkaWorld
@@ -39,7 +40,7 @@ def test_kafka_and_cassandra_come_to_what_sqlite_came_to(
     nothing = cast("Any", None)
     ports = WorkPorts(nothing, tables, nothing, "worker", cast("Limits", nothing), nowhere)
     world = KafkaWorld(
-        kafka.address, simulated(), TOPICS, tables=tables, ports=lambda: ports, partitions=2
+        kafka.address, faked(TOPOLOGIES), TOPICS, tables=tables, ports=lambda: ports, partitions=2
     )
     try:
         for facts_of_day, hours in DAYS:

@@ -8,12 +8,11 @@ import time
 from tests.simulation.compare import Facts, differences
 from tests.simulation.invariants import broken
 from tests.simulation.simulator import Simulation
-from tests.simulation.tasks import simulated
 
 
 def fault_free() -> Facts:
     """What every run must come to."""
-    simulation = Simulation(simulated(), None)
+    simulation = Simulation(None)
     found = simulation.run()
     lines = broken(simulation.driver, simulation.tables)
     assert not lines, lines
@@ -22,7 +21,7 @@ def fault_free() -> Facts:
 
 def failures(seed: int, wanted: Facts) -> list[str]:
     """What is wrong with the run of this seed, a line each."""
-    simulation = Simulation(simulated(), random.Random(seed))
+    simulation = Simulation(random.Random(seed))
     try:
         found = simulation.run()
     except AssertionError as bug:

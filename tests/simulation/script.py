@@ -25,8 +25,11 @@ from millrace.schemas.topics import (
     Topic,
 )
 from millrace.streams.embedded.driver import START_MS
+from tests.fakes import BYTES_A_SECOND, notification
 
-SIZE = 1_000_000
+# Three chunks, so that they can come in disorder.
+SECONDS = 18
+SIZE = SECONDS * BYTES_A_SECOND
 EXPIRY_MS = 10 * 60_000
 HOUR_MS = 3_600_000
 HOURS_26_MS = 26 * HOUR_MS
@@ -77,7 +80,7 @@ def finished(video: str, at_ms: int, size: int = SIZE) -> Fact:
 
 
 def notified(video: str, at_ms: int, size: int = SIZE) -> Fact:
-    body = f"{video} {video}-upload {size}".encode()
+    body = notification(f"originals/{video}/{video}-upload", size)
     return Fact(OBJECT_NOTIFICATIONS, body, at_ms, video.encode())
 
 
@@ -94,7 +97,7 @@ def played(video: str, viewer: str, at_ms: int, watched: tuple[int, ...]) -> lis
             position_ms=watched_ms,
             watched_ms=watched_ms,
             client_at_ms=at_ms + 1_000 * number,
-            duration_ms=18_000,
+            duration_ms=1_000 * SECONDS,
         )
         for number, watched_ms in enumerate(watched)
     ]

@@ -15,13 +15,15 @@ from millrace.schemas.topics import COMMANDS
 from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.sinks.tables import TABLES
 from millrace.streams import points
-from millrace.streams.declarations import Failure, Topology, WorkPorts
+from millrace.streams.declarations import Failure, WorkPorts
 from millrace.streams.embedded.core import Options
 from millrace.streams.embedded.driver import START_MS, Attempt, Driver
 from millrace.streams.embedded.submissions import Appending, Failed, Outside
 from millrace.streams.embedded.tasks import Input, Task
 from millrace.streams.points import nowhere
+from millrace.streams.topologies import TOPOLOGIES
 from millrace.streams.working.attempts import Made
+from tests.fakes import faked
 from tests.simulation.compare import Facts, facts
 from tests.simulation.script import DAYS, HOUR_MS, Fact
 
@@ -47,14 +49,14 @@ class Crash(Exception):
 class Simulation:
     """One run. `luck` None is the run without faults, in the engine's own order."""
 
-    def __init__(self, topologies: tuple[Topology, ...], luck: random.Random | None) -> None:
+    def __init__(self, luck: random.Random | None) -> None:
         self.luck = luck
         # The point at which everything crashes next.
         self.doom: str | None = None
         self.tables = SqliteTables(None, lambda: 0)
         self.tables.create(TABLES)
         self.driver = Driver(
-            topologies,
+            faked(TOPOLOGIES),
             tables=self.tables,
             ports=self.ports,
             options=Options(partitions=PARTITIONS, at=self.at),

@@ -27,11 +27,10 @@ def test_a_seed_replays_the_same_run(wanted: Facts) -> None:
     from random import Random
 
     from tests.simulation.simulator import Simulation
-    from tests.simulation.tasks import simulated
 
     happened = []
     for _ in range(2):
-        simulation = Simulation(simulated(), Random(7))
+        simulation = Simulation(Random(7))
         simulation.run()
         happened.append((simulation.happened, simulation.driver.core.log.sequence))
     assert happened[0] == happened[1]

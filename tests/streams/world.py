@@ -1,6 +1,5 @@
 """All topologies on the engine in memory, with works that make nothing: a video's way in a line."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.streams.declarations import Topology, Work, WorkPorts
 from millrace.streams.embedded.driver import Driver
 from millrace.streams.topologies import TOPOLOGIES
-from tests.fakes import BYTES_A_SECOND, faked
+from tests.fakes import BYTES_A_SECOND, faked, notification
 
 VIDEO = "a" * 32
 UPLOAD = "b" * 32
@@ -83,11 +82,7 @@ class World:
         self.driver.pipe(t.UPLOADS, replace(finished, **overrides))
 
     def notify(self, started: e.UploadStarted) -> None:
-        record = {
-            "eventName": "ObjectCreated:CompleteMultipartUpload",
-            "s3": {"object": {"key": started.object_key, "size": started.size_bytes}},
-        }
-        body = json.dumps({"Records": [record]}).encode()
+        body = notification(started.object_key, started.size_bytes)
         self.driver.pipe_bytes(t.OBJECT_NOTIFICATIONS, started.object_key.encode(), body)
 
     def upload(self, seconds: int = 40, **overrides: Any) -> e.UploadStarted:
