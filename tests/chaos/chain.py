@@ -5,7 +5,7 @@ a key the first holds n, the second n (n + 1) / 2, and each wrote every number u
 order. A count that is lost, doubled or out of order parks its key, which nobody can overlook.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from millrace.processors.emit import Emit
@@ -42,9 +42,47 @@ def add_up(state: Total | None, recorded: Recorded[Any]) -> tuple[Total, list[Em
     return after, [Emit(SUMMED, VideoHourCounted(recorded.event.video_id, 0, after.total, 0, 0))]
 
 
+@dataclass(frozen=True, slots=True)
+class NewerTotal:
+    """What the next version of the folds keeps: a field more, which the older one passes over."""
+
+    count: int = 0
+    total: int = 0
+    largest: int = 0
+
+
+def count_newer(state: NewerTotal | None, recorded: Recorded[Any]) -> tuple[Any, list[Emit]]:
+    return newer(count, state, recorded)
+
+
+def add_up_newer(state: NewerTotal | None, recorded: Recorded[Any]) -> tuple[Any, list[Emit]]:
+    return newer(add_up, state, recorded)
+
+
+def newer(
+    apply: Any, state: NewerTotal | None, recorded: Recorded[Any]
+) -> tuple[NewerTotal, list[Emit]]:
+    """The older version's transition, and the new field."""
+    before = None if state is None else Total(state.count, state.total)
+    after, emits = apply(before, recorded)
+    return NewerTotal(after.count, after.total, max(after.count, after.total)), emits
+
+
 COUNTING = Topology("counting", GRAINS, (Fold("count", 1, (GRAINS,), (COUNTED,), Total, count),))
 SUMMING = Topology("summing", COUNTED, (Fold("sum", 1, (COUNTED,), (SUMMED,), Total, add_up),))
 CHAIN = (COUNTING, SUMMING)
+NEWER = (
+    replace(
+        COUNTING,
+        steps=(replace(COUNTING.folds[0], version=2, state=NewerTotal, apply=count_newer),),
+    ),
+    replace(
+        SUMMING,
+        steps=(replace(SUMMING.folds[0], version=2, state=NewerTotal, apply=add_up_newer),),
+    ),
+)
+# By the version that a worker is told to be.
+VERSIONS = {"1": CHAIN, "2": NEWER}
 
 
 def grain(key: str) -> ObjectSeen:

@@ -1,6 +1,6 @@
 """A worker process of the chain's folds, that kills itself where it is told.
 
-    python -m tests.chaos.fold_worker BOOTSTRAP PREFIX PARTITIONS SESSION_MS [POINT:N]
+    python -m tests.chaos.fold_worker BOOTSTRAP PREFIX PARTITIONS SESSION_MS VERSION [POINT:N]
 
 It says `ready` on its standard output once it owns partitions and has their states.
 """
@@ -19,7 +19,7 @@ from millrace.streams.kafka.fold_group import FoldGroup
 from millrace.streams.kafka.fold_task import Settings
 from millrace.streams.metrics import Metrics
 from millrace.streams.points import At, nowhere
-from tests.chaos.chain import CHAIN, CHAIN_TOPICS
+from tests.chaos.chain import CHAIN_TOPICS, VERSIONS
 
 
 def killer(kill_at: str) -> At:
@@ -37,7 +37,12 @@ def killer(kill_at: str) -> At:
 
 
 async def main(
-    bootstrap: str, prefix: str, partitions: str, session_ms: str, kill_at: str = ""
+    bootstrap: str,
+    prefix: str,
+    partitions: str,
+    session_ms: str,
+    version: str,
+    kill_at: str = "",
 ) -> None:
     settings = Settings(
         cluster=Cluster(bootstrap, prefix, int(partitions), session_timeout_ms=int(session_ms)),
@@ -47,7 +52,7 @@ async def main(
         decode=codec.decode,
         recovering=lambda *_: None,
     )
-    groups = [FoldGroup(settings, topology, Metrics(1_000)) for topology in CHAIN]
+    groups = [FoldGroup(settings, topology, Metrics(1_000)) for topology in VERSIONS[version]]
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop, groups)
     await asyncio.gather(tell(groups), *(group.run() for group in groups))
 

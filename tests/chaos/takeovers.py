@@ -82,6 +82,8 @@ class Run:
     workers: list[Worker] = field(default_factory=list)
     sent: Counter[str] = field(default_factory=Counter)
     ended: bool = False
+    # Of workers that are started from now on.
+    version: str = "1"
     prefix: str = field(default_factory=lambda: f"x{uuid.uuid4().hex[:8]}-")
 
     @property
@@ -95,7 +97,7 @@ class Run:
     def start(self, kill_at: str = "") -> Worker:
         log = self.folder / f"worker-{len(list(self.folder.iterdir()))}.log"
         command = [sys.executable, "-m", "tests.chaos.fold_worker", self.bootstrap]
-        command += [self.cluster.prefix, str(PARTITIONS), str(SESSION_MS)]
+        command += [self.cluster.prefix, str(PARTITIONS), str(SESSION_MS), self.version]
         with log.open("w") as errors:
             process = subprocess.Popen(
                 [*command, *([kill_at] if kill_at else [])],
@@ -214,7 +216,8 @@ def faults(luck: random.Random) -> Iterator[str]:
     """What happens to a worker next: every point of a transaction, ends in order, long stops."""
     while True:
         kinds = [f"{point}:{luck.randrange(2, 12)}" for point in KAFKA_POINTS]
-        kinds += ["sigkill", "sigterm", "sigstop", "broker-sigkill", "broker-sigterm", "offsets"]
+        kinds += ["sigkill", "sigterm", "sigstop", "broker-sigkill", "broker-sigterm"]
+        kinds += ["offsets", "upgrade"]
         luck.shuffle(kinds)
         yield from kinds
 
@@ -275,6 +278,8 @@ async def take_over(run: Run, kind: str, producer: AIOKafkaProducer) -> None:
         await restart_broker(run, kind)
     elif kind == "offsets":
         await forget_offsets(run)
+    elif kind == "upgrade":
+        await upgrade(run)
     else:
         await lose_worker(run, kind, producer)
     run.takeovers.append(kind)
@@ -307,6 +312,17 @@ async def lose_worker(run: Run, kind: str, producer: AIOKafkaProducer) -> None:
             await asyncio.sleep(0.02)
     wanted = -signal.SIGKILL if at_point or kind == "sigkill" else 0
     assert code == wanted, worker.log.read_text()
+
+
+async def upgrade(run: Run) -> None:
+    """The other version of the folds joins, runs beside this one, and takes over from it."""
+    before = [worker for worker in run.workers if worker.process.poll() is None]
+    run.version = "2" if run.version == "1" else "1"
+    await run.ready(run.start())
+    for worker in before:
+        worker.process.terminate()
+        code = await asyncio.wait_for(asyncio.to_thread(worker.process.wait), DONE_WITHIN_S)
+        assert code == 0, worker.log.read_text()
 
 
 async def restart_broker(run: Run, kind: str) -> None:

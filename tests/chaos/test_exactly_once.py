@@ -19,7 +19,7 @@ SHORT = (
     "before-write:2",
     "offsets",
     "before-commit:4",
-    "sigterm",
+    "upgrade",
     "after-commit:3",
     "sigkill",
 )
