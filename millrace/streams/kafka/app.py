@@ -141,6 +141,7 @@ class App(faust.App):
         )
 
         async def agent(stream: StreamT[Any]) -> None:
+            """Hands records to the step of this name."""
             try:
                 await hosted.intake.run(cast("Stream[Any]", stream))
             except Exception as bug:  # noqa: BLE001 - ends the process; Faust would drop and go on

@@ -82,7 +82,7 @@ async def test_a_commit_never_passes_a_record_that_is_not_done(kafka: SharedServ
         async with running(clerk):
             await until(lambda: len(clerk.handed) == 9)
             await until(lambda: is_committed(site, {0: 3}))
-            await asyncio.sleep(1.1)
+            assert not await clerk.app.consumer.commit()
             assert await site.committed(GROUP, MILLING) == {0: 3}
             clerk.finish((0, 3))
             await until(lambda: is_committed(site, {0: 9}))
@@ -104,7 +104,6 @@ async def test_what_is_acknowledged_while_partitions_go_is_committed_before_they
             async with running(second):
                 both = first, second
                 await until(lambda: sum(len(one.handed) for one in both) >= 25)
-                await asyncio.sleep(0.3)
                 again = first.handed[20:] + second.handed
                 assert sorted(again) == [(0, offset) for offset in range(15, 20)]
 
@@ -152,8 +151,8 @@ async def test_a_batch_that_was_fetched_before_a_seek_is_not_handed_on_after_it(
         slow.app.transport = SlowTransport(slow.app.conf.broker_consumer, slow.app)
         other = Clerk(site)
         async with running(slow), running(other):
-            await until(lambda: len(slow.handed) + len(other.handed) >= 40)
-            await asyncio.sleep(0.5)
+            ends = {p: await site.log.end(MILLING.name, p) for p in range(2)}
+            await until(lambda: is_committed(site, ends))
             assert len(slow.handed) + len(other.handed) == 40
 
 
