@@ -23,7 +23,6 @@ from millrace.schemas.events import (
     CutRequested,
     DeletionRequested,
     EncodeRequested,
-    EncodeWorkStarted,
     ObjectsDeleted,
     ObjectSeen,
     PackageRequested,
@@ -38,8 +37,8 @@ from millrace.schemas.events import (
     VideoTrack,
 )
 from millrace.schemas.topics import PUBLICATIONS, RENDITIONS, SOURCES, THUMBNAILS, UPLOADS
+from millrace.streams import encoding, sources
 from millrace.streams.declarations import Topology, Work, WorkPorts
-from millrace.streams.sources import started
 
 RATE = 25
 SEGMENT_S = 6
@@ -98,7 +97,7 @@ def rekey(recorded: Recorded[bytes], _ports: WorkPorts) -> Iterator[Emit]:
 
 def probe(recorded: Recorded[ProbeRequested], ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
-    yield started("probe", request, ports)
+    yield sources.started("probe", request, ports)
     if request.size_bytes == BAD_SIZE_BYTES:
         refused = SourceRefused(
             video_id=request.video_id,
@@ -149,7 +148,7 @@ def ranges(request: CutRequested) -> Iterator[ChunkRange]:
 
 def cut(recorded: Recorded[CutRequested], ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
-    yield started("cut", request, ports)
+    yield sources.started("cut", request, ports)
     made = list(ranges(request))
     for one in made:
         event = ChunkCut(
@@ -177,7 +176,7 @@ def cut(recorded: Recorded[CutRequested], ports: WorkPorts) -> Iterator[Emit]:
 
 def audio(recorded: Recorded[AudioRequested], ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
-    yield started("audio", request, ports)
+    yield sources.started("audio", request, ports)
     count = -(-request.duration_ms // (SEGMENT_S * 1_000))
     event = AudioEncoded(
         video_id=request.video_id,
@@ -200,22 +199,14 @@ def audio(recorded: Recorded[AudioRequested], ports: WorkPorts) -> Iterator[Emit
 
 def poster(recorded: Recorded[PosterRequested], ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
-    yield started("poster", request, ports)
+    yield sources.started("poster", request, ports)
     key = f"images/{digest(request.object_key)}.jpg"
     yield Emit(THUMBNAILS, PosterMade(request.video_id, request.epoch, key, 1280, 720, 10))
 
 
 def encode(recorded: Recorded[EncodeRequested], ports: WorkPorts) -> Iterator[Emit]:
     request = recorded.event
-    begun = EncodeWorkStarted(
-        video_id=request.video_id,
-        epoch=request.epoch,
-        attempt=request.attempt,
-        number=request.range.number,
-        group=request.rungs[0].group,
-        worker=ports.worker,
-    )
-    yield Emit(RENDITIONS, begun)
+    yield encoding.started(request, ports)
     for rung in request.rungs:
         yield Emit(RENDITIONS, encoded(request, rung.name, rung.recipe, ports.worker))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from millrace.processors.emit import Emit
+from millrace.processors.ladder import display_size
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     ObjectsDeleted,
@@ -132,7 +133,8 @@ def build(entry: Entry, started: UploadStarted) -> VideoDocument:
     state: State = "BLOCKED" if entry.blocked is not None else entry.state
     visibility = started.visibility if edits.visibility is None else edits.visibility
     published, probed = entry.published, entry.probed
-    width, height = display_size(probed)
+    video = probed.video if probed else None
+    width, height = display_size(video) if video else (0, 0)
     return VideoDocument(
         video_id=started.video_id,
         upload_id=started.upload_id,
@@ -151,7 +153,7 @@ def build(entry: Entry, started: UploadStarted) -> VideoDocument:
         size_bytes=started.size_bytes,
         sha256=probed.sha256 if probed else "",
         duration_ms=probed.duration_ms if probed else 0,
-        frames=probed.video.frames if probed and probed.video else 0,
+        frames=video.frames if video else 0,
         width=width,
         height=height,
         poster_key=entry.poster_key,
@@ -169,14 +171,3 @@ def build(entry: Entry, started: UploadStarted) -> VideoDocument:
             LogPosition(topic, *place) for topic, place in sorted(entry.positions.items())
         ),
     )
-
-
-def display_size(probed: SourceProbed | None) -> tuple[int, int]:
-    """Width and height as shown: sample aspect ratio and rotation applied, in whole pixels."""
-    if probed is None or probed.video is None:
-        return 0, 0
-    video = probed.video
-    width, height = video.width, video.height
-    if video.sar_num > 0 and video.sar_den > 0:
-        width = round(width * video.sar_num / video.sar_den)
-    return (height, width) if video.rotation_deg in (90, 270) else (width, height)

@@ -27,16 +27,15 @@ from millrace.schemas.topics import (
 from millrace.sinks import tables
 from millrace.streams import outputs, rows
 from millrace.streams.declarations import Failure, Fold, Project, Topology, Work, WorkPorts
+from millrace.streams.failures import failed_attempt
 
 LANES = (ENCODE_REQUESTS_URGENT, ENCODE_REQUESTS_NORMAL, ENCODE_REQUESTS_BACKFILL)
 # A chunk is at most 24 s; 2160p takes 0.2 CPU-s a frame at 60 frames a second.
 CHUNK_TIMEOUT_S = 900.0
 
 
-def do_encode(recorded: Recorded[EncodeRequested], ports: WorkPorts) -> Iterator[Emit]:
-    """One chunk, one decode, all rungs of the group; rungs that stand there are said again."""
-    request = recorded.event
-    begun = EncodeWorkStarted(
+def started(request: EncodeRequested, ports: WorkPorts) -> Emit:
+    event = EncodeWorkStarted(
         video_id=request.video_id,
         epoch=request.epoch,
         attempt=request.attempt,
@@ -44,7 +43,13 @@ def do_encode(recorded: Recorded[EncodeRequested], ports: WorkPorts) -> Iterator
         group=request.rungs[0].group,
         worker=ports.worker,
     )
-    yield Emit(RENDITIONS, begun)
+    return Emit(RENDITIONS, event)
+
+
+def do_encode(recorded: Recorded[EncodeRequested], ports: WorkPorts) -> Iterator[Emit]:
+    """One chunk, one decode, all rungs of the group; rungs that stand there are said again."""
+    request = recorded.event
+    yield started(request, ports)
     missing = []
     for rung in request.rungs:
         made = outputs.noted(ports.objects, note_key(request, rung))
@@ -116,22 +121,8 @@ def stored(encoded: EncodedRung, request: EncodeRequested, ports: WorkPorts) -> 
 
 
 def failed(recorded: Recorded[EncodeRequested], failure: Failure) -> list[Emit]:
-    request = recorded.event
-    event = EncodeFailed(
-        video_id=request.video_id,
-        upload_id=request.upload_id,
-        epoch=request.epoch,
-        attempt=request.attempt,
-        number=request.range.number,
-        group=request.rungs[0].group,
-        object_key=request.object_key,
-        chunk_sha256=request.chunk_sha256,
-        range=request.range,
-        permanent=failure.permanent,
-        code=failure.code,
-        text=failure.text,
-    )
-    return [Emit(RENDITIONS, event)]
+    number, group = recorded.event.range.number, recorded.event.rungs[0].group
+    return failed_attempt(EncodeFailed, RENDITIONS, recorded, failure, number=number, group=group)
 
 
 ENCODING_TOPOLOGY = Topology(

@@ -6,7 +6,7 @@ put last, so that it never promises an object that is not there.
 """
 
 from collections.abc import Iterable
-from hashlib import md5, sha256
+from hashlib import file_digest, md5, sha256
 from pathlib import Path
 
 from millrace.processors.media.failures import MediaFailed
@@ -46,11 +46,8 @@ def not_ended(recorded: Recorded[Event], ports: WorkPorts) -> bool:
 
 def digest_of(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
-    found = sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+        return file_digest(file, "sha256").hexdigest()
 
 
 def put_once(objects: Objects, key: str, path: Path) -> None:

@@ -29,6 +29,7 @@ from millrace.schemas.topics import (
 from millrace.sinks.ports import NotFound, Objects, PreconditionFailed
 from millrace.streams import outputs
 from millrace.streams.declarations import Failure, Fold, Topology, Work, WorkPorts
+from millrace.streams.failures import failed_attempt
 
 
 def do_package(recorded: Recorded[PackageRequested], ports: WorkPorts) -> Iterator[Emit]:
@@ -80,17 +81,7 @@ def sequence_of(text: str) -> int:
 
 
 def package_failed(recorded: Recorded[PackageRequested], failure: Failure) -> list[Emit]:
-    request = recorded.event
-    event = PackageFailed(
-        video_id=request.video_id,
-        epoch=request.epoch,
-        attempt=request.attempt,
-        sequence=request.sequence,
-        permanent=failure.permanent,
-        code=failure.code,
-        text=failure.text,
-    )
-    return [Emit(PUBLICATIONS, event)]
+    return failed_attempt(PackageFailed, PUBLICATIONS, recorded, failure)
 
 
 def do_delete(recorded: Recorded[DeletionRequested], ports: WorkPorts) -> Iterator[Emit]:

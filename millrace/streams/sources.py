@@ -41,6 +41,7 @@ from millrace.schemas.topics import (
 from millrace.sinks import tables
 from millrace.streams import outputs, rows
 from millrace.streams.declarations import Failure, Fold, Project, Topology, Work, WorkPorts
+from millrace.streams.failures import failed_attempt
 
 # Past the hash and the packets of the largest file accepted; a file that takes longer is hostile.
 PROBE_TIMEOUT_S = 50.0
@@ -56,19 +57,11 @@ def started(step: str, request: Any, ports: WorkPorts) -> Emit:
 
 
 def failed(step: str, recorded: Recorded[Any], failure: Failure) -> list[Emit]:
-    request = recorded.event
-    event = SourceStepFailed(
-        video_id=request.video_id,
-        upload_id=request.upload_id,
-        epoch=request.epoch,
-        attempt=request.attempt,
-        step=step,
-        # Looking at a file for longer does not make it less hostile.
-        permanent=failure.permanent or (step == "probe" and failure.code == "timeout"),
-        code=failure.code,
-        text=failure.text,
+    # Looking at a file for longer does not make it less hostile.
+    permanent = failure.permanent or (step == "probe" and failure.code == "timeout")
+    return failed_attempt(
+        SourceStepFailed, SOURCES, recorded, failure, step=step, permanent=permanent
     )
-    return [Emit(SOURCES, event)]
 
 
 def do_probe(recorded: Recorded[ProbeRequested], ports: WorkPorts) -> Iterator[Emit]:
