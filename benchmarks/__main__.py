@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks import engine, gateway, kafka, pipeline
+from benchmarks import engine, gateway, kafka, pipeline, takeover
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FIGURES = DOCS / "benchmarks.json"
@@ -23,6 +23,7 @@ MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
     "engine": engine.measure,
     "gateway": gateway.measure,
     "kafka": kafka.measure,
+    "takeover": takeover.measure,
 }
 # What is promised of a ratio: at most, or at least, so much.
 BOUNDS = {"published_wall": 1.15, "published_cpu": 1.15, "playable_wall": 0.10}
@@ -60,6 +61,8 @@ def page(figures: dict[str, Any]) -> str:
         lines += gateway_page(figures["gateway"])
     if "kafka" in figures:
         lines += kafka_page(figures["kafka"])
+    if "takeover" in figures:
+        lines += takeover_page(figures["takeover"])
     return "\n".join(lines) + "\n"
 
 
@@ -123,6 +126,13 @@ def kafka_page(found: dict[str, Any]) -> list[str]:
     keys, rate = recovery["keys"], spread(recovery["rate_to_read"])
     lines += ["", f"Recovery of {keys} keys, its rate / only reading: {rate} (at least 0.4)."]
     return lines
+
+
+def takeover_page(found: dict[str, Any]) -> list[str]:
+    lines = head("A worker of folds killed", found)
+    still, ratio = spread(found["stood_still_s"]), spread(found["to_session"])
+    text = f"Its partitions stood still for {still} s, of a session timeout of {found['session_s']:g} s:"
+    return [*lines, text, f"{ratio} (at most 1.5)."]
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from millrace.schemas.topics import TOPICS
 from millrace.streams.kafka.admin import apply
 from millrace.streams.kafka.cluster import Cluster
 from millrace.streams.kafka.transaction import send_all
+from tests.stack.servers import PrivateServer
 
 RECORDS = 50_000
 KEYS = 10_000
@@ -41,14 +42,14 @@ BATCHES = (500, 2000)
 
 
 @contextmanager
-def broker(folder: Path) -> Iterator[str]:
-    """A broker of our own; where it listens."""
+def broker(folder: Path) -> Iterator[PrivateServer]:
+    """A broker of our own."""
     places = Places.anywhere(folder)
     servers = stack.servers(places, Cache(CACHE.resolve()), stack.find_tools())
     (server,) = (one for one in servers if one.name == "kafka")
     stack.bring_up(server)
     try:
-        yield server.address
+        yield PrivateServer(server)
     finally:
         stack.bring_down(server)
 
@@ -120,8 +121,8 @@ def recovery(address: str) -> dict[str, Any]:
 
 
 def measure() -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, broker(Path(folder)) as address:
-        return {"folds": folds(address), "recovery": recovery(address)}
+    with tempfile.TemporaryDirectory() as folder, broker(Path(folder)) as server:
+        return {"folds": folds(server.address), "recovery": recovery(server.address)}
 
 
 if __name__ == "__main__":

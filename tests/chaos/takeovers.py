@@ -84,6 +84,7 @@ class Run:
     ended: bool = False
     # Of workers that are started from now on.
     version: str = "1"
+    session_ms: int = SESSION_MS
     prefix: str = field(default_factory=lambda: f"x{uuid.uuid4().hex[:8]}-")
 
     @property
@@ -97,7 +98,7 @@ class Run:
     def start(self, kill_at: str = "") -> Worker:
         log = self.folder / f"worker-{len(list(self.folder.iterdir()))}.log"
         command = [sys.executable, "-m", "tests.chaos.fold_worker", self.bootstrap]
-        command += [self.cluster.prefix, str(PARTITIONS), str(SESSION_MS), self.version]
+        command += [self.cluster.prefix, str(PARTITIONS), str(self.session_ms), self.version]
         with log.open("w") as errors:
             process = subprocess.Popen(
                 [*command, *([kill_at] if kill_at else [])],
@@ -157,23 +158,19 @@ class Run:
             await reader.stop()
         return found
 
-    async def summed(self) -> int:
-        """Records that came out at the end of the chain, by the offsets of its committed ends.
-
-        Transactions' own markers count too, so it grows whenever anything comes out.
-        """
+    async def ends(self) -> list[int]:
+        """Where each partition of the chain's end ends, transactions' own markers included."""
         reader = AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap, isolation_level="read_committed"
         )
         await reader.start()
         try:
             topic = self.cluster.topic(SUMMED)
-            ends = await reader.end_offsets(
-                [TopicPartition(topic, index) for index in range(PARTITIONS)]
-            )
+            places = [TopicPartition(topic, index) for index in range(PARTITIONS)]
+            found = await reader.end_offsets(places)
         finally:
             await reader.stop()
-        return sum(ends.values())
+        return [found[place] for place in places]
 
 
 def numbers_by_key(messages: list[Any]) -> dict[str, list[int]]:
@@ -284,9 +281,8 @@ async def take_over(run: Run, kind: str, producer: AIOKafkaProducer) -> None:
         await lose_worker(run, kind, producer)
     run.takeovers.append(kind)
     took_s = time.monotonic() - started_s
-    run.told(
-        f"{len(run.takeovers)} {kind}: {took_s:.1f} s, moved on after {await moves(run):.1f} s"
-    )
+    moved_s = await moves(run, producer)
+    run.told(f"{len(run.takeovers)} {kind}: {took_s:.1f} s, all moved on after {moved_s:.1f} s")
 
 
 async def lose_worker(run: Run, kind: str, producer: AIOKafkaProducer) -> None:
@@ -300,7 +296,7 @@ async def lose_worker(run: Run, kind: str, producer: AIOKafkaProducer) -> None:
         worker.process.terminate()
     elif kind == "sigstop":
         worker.process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(1.7 * SESSION_MS / 1000)
+        await asyncio.sleep(1.7 * run.session_ms / 1000)
         worker.process.send_signal(signal.SIGCONT)
         # The zombie may try to write what it had in hand; then it goes in order.
         await asyncio.sleep(1.0)
@@ -358,11 +354,12 @@ async def forget_group(admin: AdminClient, group: str) -> None:
             return
 
 
-async def moves(run: Run) -> float:
-    """Seconds until records come out of the chain that had not before."""
-    started_s, before = time.monotonic(), await run.summed()
-    while await run.summed() == before and before < sum(run.sent.values()):
+async def moves(run: Run, producer: AIOKafkaProducer) -> float:
+    """Seconds until records come out of every partition of the chain that had not before."""
+    started_s, before = time.monotonic(), await run.ends()
+    while any(end <= was for end, was in zip(await run.ends(), before, strict=True)):
         assert time.monotonic() < started_s + DONE_WITHIN_S, "nothing moves"
+        await run.produce(KEYS // 4, producer)
         await asyncio.sleep(0.05)
     return time.monotonic() - started_s
 
