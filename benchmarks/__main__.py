@@ -131,8 +131,9 @@ def kafka_page(found: dict[str, Any]) -> list[str]:
 def takeover_page(found: dict[str, Any]) -> list[str]:
     lines = head("A worker of folds killed", found)
     still, ratio = spread(found["stood_still_s"]), spread(found["to_session"])
-    text = f"Its partitions stood still for {still} s, of a session timeout of {found['session_s']:g} s:"
-    return [*lines, text, f"{ratio} (at most 1.5)."]
+    session = f"{found['session_s']:g} s"
+    lines.append(f"Its partitions stood still for {still} s of a session timeout of {session}:")
+    return [*lines, f"{ratio} (at most 1.5)."]
 
 
 if __name__ == "__main__":
