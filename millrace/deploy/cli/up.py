@@ -12,6 +12,7 @@ from aiohttp import web
 
 from millrace.deploy.cli.shell import read_settings
 from millrace.deploy.client import SERVER_FILE
+from millrace.deploy.collecting import collect_rarely
 from millrace.deploy.composition import Installation
 from millrace.deploy.keys import write_private
 from millrace.deploy.settings import Settings
@@ -28,6 +29,7 @@ SHUTDOWN_S = 10.0
 def up_command(data_dir: Path | None, port: int | None, host: str | None) -> None:
     """Serve; prints `ready http://HOST:PORT` when it answers."""
     given = read_settings(data_dir=data_dir, port=port, host=host)
+    collect_rarely()
     try:
         failure = uvloop.run(serve(given))
     except DirectoryLocked as problem:

@@ -9,6 +9,7 @@ from functools import partial
 import click
 
 from millrace.deploy.cli.cluster import with_cluster
+from millrace.deploy.collecting import collect_rarely
 from millrace.deploy.keys import NoKeys
 from millrace.deploy.serving import stop_at_signals
 from millrace.deploy.settings import Settings, replaced
@@ -65,6 +66,7 @@ def supervise(given: Settings, wanted: tuple[str, ...]) -> None:
 
 def work(given: Settings, name: str, announce: Callable[[str], None]) -> int:
     """One worker, until a signal; the exit code."""
+    collect_rarely()
     logging.basicConfig(level=logging.WARNING, format=FORM.replace("{name}", name))
     for library, level in QUIETER.items():
         logging.getLogger(library).setLevel(level)
