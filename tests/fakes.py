@@ -34,11 +34,11 @@ from millrace.schemas.events import (
     SourceCut,
     SourceProbed,
     SourceRefused,
-    VideoTrack,
 )
 from millrace.schemas.topics import PUBLICATIONS, RENDITIONS, SOURCES, THUMBNAILS, UPLOADS
 from millrace.streams import encoding, sources
 from millrace.streams.declarations import Topology, Work, WorkPorts
+from tests.builders import make_video_track
 
 RATE = 25
 SEGMENT_S = 6
@@ -47,31 +47,7 @@ BYTES_A_SECOND = 1_000
 # A file of one byte is one that the probe refuses.
 BAD_SIZE_BYTES = 1
 
-VIDEO = VideoTrack(
-    stream_index=0,
-    codec="h264",
-    width=1280,
-    height=720,
-    rotation_deg=0,
-    sar_num=1,
-    sar_den=1,
-    rate_num=RATE,
-    rate_den=1,
-    constant_rate=True,
-    time_base_num=1,
-    time_base_den=RATE,
-    start_pts=0,
-    end_pts=0,
-    frames=0,
-    gop_ms_max=2_000,
-    reorder_pts=0,
-    pixel_format="yuv420p",
-    color_primaries="bt709",
-    color_transfer="bt709",
-    color_matrix="bt709",
-    color_range="tv",
-    field_order="progressive",
-)
+VIDEO = make_video_track(width=1280, height=720, time_base_den=RATE)
 
 
 def digest(*parts: object) -> str:

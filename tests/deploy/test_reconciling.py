@@ -16,8 +16,8 @@ from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.sinks.tables import TABLES, UPLOAD_ENDS, UPLOADS
 from millrace.streams import rows
 from millrace.streams.uploads import noticed
+from tests.builders import make_upload_started
 from tests.sinks.door_client import OpenStore, open_store
-from tests.streams.world import make_upload_started
 
 HOUR_MS = 3_600_000
 SESSION_MS = 24 * HOUR_MS

@@ -11,7 +11,6 @@ from aiohttp import web
 from millrace.gateway.explain import overdue_ms
 from millrace.gateway.progress import push
 from millrace.schemas.events import (
-    PlaylistRendition,
     RenditionProgressed,
     SourceWorkStarted,
     VideoPublished,
@@ -19,6 +18,7 @@ from millrace.schemas.events import (
 from millrace.sinks.ports import Row, Version
 from millrace.sinks.tables import PROGRESS, STEPS, WAITING
 from tests.gateway.world import World, build_world, close
+from tests.processors.playlists.renditions import make_rung
 
 
 def rung(video_id: str, name: str, height: int, **values: Any) -> dict[str, Any]:
@@ -130,22 +130,6 @@ async def test_progress_is_pushed_until_the_video_is_complete(world: World) -> N
         assert response.headers["X-Request-Id"]
         first = await next_status(response.content)
         assert (first["state"], first["complete"]) == ("READY", False)
-        rendition = PlaylistRendition(
-            name="240p",
-            width=426,
-            height=240,
-            codec="avc1",
-            language="",
-            channels=0,
-            sample_rate_hz=0,
-            recipe="r",
-            timescale=90_000,
-            frame_rate=25.0,
-            runs=(),
-            bandwidth_bps=1,
-            average_bps=1,
-            complete=False,
-        )
         world.tables.upsert(PROGRESS, [Row(rung(video_id, "240p", 240), Version(0, 1))])
         await world.log.append(
             "renditions",
@@ -154,7 +138,7 @@ async def test_progress_is_pushed_until_the_video_is_complete(world: World) -> N
                 epoch=1,
                 chunks_done=1,
                 chunks_total=4,
-                rendition=rendition,
+                rendition=make_rung(),
                 size_bytes=1,
             ),
         )

@@ -18,6 +18,7 @@ from millrace.processors.media import cmaf
 from millrace.processors.media.encode import EncodedRung, encode
 from millrace.processors.media.timeline import grid_of
 from millrace.schemas.events import ChunkRange, Grid, Rung, VideoTrack
+from tests.builders import make_video_track
 
 SIZE = (192, 108)
 BITS = 8
@@ -127,30 +128,16 @@ def _add_stream(
 
 def make_track(rate: Fraction = Fraction(25), **overrides: object) -> VideoTrack:
     """A track of constant rate with one tick of its time base a frame, of 25 fps if not told."""
-    track = VideoTrack(
-        stream_index=0,
+    track = make_video_track(
         codec="ffv1",
         width=SIZE[0],
         height=SIZE[1],
-        rotation_deg=0,
-        sar_num=1,
-        sar_den=1,
         rate_num=rate.numerator,
         rate_den=rate.denominator,
-        constant_rate=True,
         time_base_num=rate.denominator,
         time_base_den=rate.numerator,
-        start_pts=0,
         end_pts=10_000,
         frames=10_000,
-        gop_ms_max=2000,
-        reorder_pts=0,
-        pixel_format="yuv420p",
-        color_primaries="bt709",
-        color_transfer="bt709",
-        color_matrix="bt709",
-        color_range="tv",
-        field_order="progressive",
     )
     return replace(track, **overrides)  # type: ignore[arg-type]
 

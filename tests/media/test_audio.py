@@ -16,6 +16,7 @@ from millrace.processors.media import cmaf
 from millrace.processors.media.audio import EncodedAudio, encode_audio, segment_start
 from millrace.processors.media.failures import MediaFailed
 from millrace.schemas.events import AudioTrack, Grid, VideoTrack
+from tests.builders import make_video_track
 
 GRID = Grid(timescale=30_000, segment_ms=6000, keyframe_ms=2000, chunk_segments=1)
 AAC_FRAME = 1024
@@ -82,30 +83,12 @@ def _frames(
 
 def make_video(*, start_ms: int = 0, length_ms: int = 13_000) -> VideoTrack:
     """A video track of 30 fps in milliseconds that gives the timeline; nothing reads its file."""
-    return VideoTrack(
+    return make_video_track(
         stream_index=1,
-        codec="h264",
-        width=320,
-        height=180,
-        rotation_deg=0,
-        sar_num=1,
-        sar_den=1,
         rate_num=30,
-        rate_den=1,
-        constant_rate=True,
-        time_base_num=1,
-        time_base_den=1000,
         start_pts=start_ms,
         end_pts=start_ms + length_ms,
         frames=length_ms * 30 // 1000,
-        gop_ms_max=2000,
-        reorder_pts=0,
-        pixel_format="yuv420p",
-        color_primaries="unknown",
-        color_transfer="unknown",
-        color_matrix="unknown",
-        color_range="unknown",
-        field_order="progressive",
     )
 
 

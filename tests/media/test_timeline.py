@@ -20,6 +20,7 @@ from millrace.processors.media.timeline import (
     timescale_of,
 )
 from millrace.schemas.events import ChunkRange, Grid, VideoTrack
+from tests.builders import make_video_track
 
 RATES = [
     Fraction(24_000, 1001),
@@ -39,14 +40,9 @@ def make_track(
     constant_rate: bool = True,
     gop_ms_max: int = 2000,
 ) -> VideoTrack:
-    return VideoTrack(
-        stream_index=0,
-        codec="h264",
+    return make_video_track(
         width=320,
         height=180,
-        rotation_deg=0,
-        sar_num=1,
-        sar_den=1,
         rate_num=rate.numerator,
         rate_den=rate.denominator,
         constant_rate=constant_rate,
@@ -56,13 +52,6 @@ def make_track(
         end_pts=start_pts + round(seconds / time_base),
         frames=int(rate * seconds),
         gop_ms_max=gop_ms_max,
-        reorder_pts=0,
-        pixel_format="yuv420p",
-        color_primaries="bt709",
-        color_transfer="bt709",
-        color_matrix="bt709",
-        color_range="tv",
-        field_order="progressive",
     )
 
 

@@ -9,39 +9,10 @@ from hypothesis import strategies as st
 
 from millrace.processors.ladder import BOXES, LadderPolicy, Planned, display_size, plan
 from millrace.schemas.events import AudioTrack, VideoTrack
+from tests.builders import make_video_track
 
 SOURCE = "5e" * 32
 TOOLCHAIN = "t00lchain"
-
-
-def make_video_track(**overrides: Any) -> VideoTrack:
-    """Twenty seconds of 1080p at 25 frames a second with a keyframe every two seconds."""
-    track = VideoTrack(
-        stream_index=0,
-        codec="h264",
-        width=1920,
-        height=1080,
-        rotation_deg=0,
-        sar_num=1,
-        sar_den=1,
-        rate_num=25,
-        rate_den=1,
-        constant_rate=True,
-        time_base_num=1,
-        time_base_den=1000,
-        start_pts=0,
-        end_pts=20_000,
-        frames=500,
-        gop_ms_max=2_000,
-        reorder_pts=80,
-        pixel_format="yuv420p",
-        color_primaries="bt709",
-        color_transfer="bt709",
-        color_matrix="bt709",
-        color_range="tv",
-        field_order="progressive",
-    )
-    return replace(track, **overrides)
 
 
 def make_audio_track(**overrides: Any) -> AudioTrack:

@@ -15,34 +15,16 @@ from millrace.schemas import events as e
 from millrace.schemas import topics as t
 from millrace.schemas.envelope import Recorded
 from millrace.streams import rows
+from tests.builders import UPLOAD, VIDEO, make_upload_started
 
-VIDEO, UPLOAD = "a" * 32, "b" * 32
 KEY = f"originals/{VIDEO}/{UPLOAD}"
 HOUR_MS = 3_600_000
 Fold = Callable[[Any, Recorded[Any]], tuple[Any, list[Any]]]
 
 
 def make_started(**overrides: Any) -> e.UploadStarted:
-    event = e.UploadStarted(
-        video_id=VIDEO,
-        upload_id=UPLOAD,
-        creator_id="creator",
-        title="Rye",
-        description="",
-        tags=(),
-        visibility="public",
-        content_type="video/mp4",
-        size_bytes=10,
-        priority="normal",
-        passthrough="",
-        file_name="rye.mp4",
-        object_key=KEY,
-        multipart_id="multipart",
-        part_size_bytes=10,
-        parts=1,
-        expires_at_ms=1_000_000,
-    )
-    return replace(event, **overrides)
+    small = make_upload_started(size_bytes=10, part_size_bytes=10, expires_at_ms=1_000_000)
+    return replace(small, **overrides)
 
 
 FINISHED = e.UploadFinished(VIDEO, UPLOAD, KEY, 10, "etag")
@@ -167,7 +149,7 @@ def test_publishing_remembers_so_many_commands_and_no_more() -> None:
 def test_the_catalog_keeps_the_first_announcement() -> None:
     other = make_started(multipart_id="another", title="another")
     state, emitted = tell(catalog.apply, [make_started(), other])
-    assert [emit.event.title for emit in emitted] == ["Rye"]
+    assert [emit.event.title for emit in emitted] == ["A title"]
     assert state.started == make_started()
 
 

@@ -15,7 +15,6 @@ from millrace.schemas.events import (
     PlaybackReported,
     RestoreRequested,
     UploadFinished,
-    UploadStarted,
 )
 from millrace.schemas.topics import (
     COMMANDS,
@@ -25,6 +24,7 @@ from millrace.schemas.topics import (
     Topic,
 )
 from millrace.streams.embedded.driver import START_MS
+from tests.builders import make_upload_started
 from tests.fakes import BYTES_A_SECOND, notification
 
 # Three chunks, so that they can come in disorder.
@@ -50,24 +50,15 @@ def fact(topic: Topic, event: Event, at_ms: int) -> Fact:
 
 
 def upload(video: str, at_ms: int, priority: str = "normal") -> Fact:
-    started = UploadStarted(
+    started = make_upload_started(
         video_id=video,
         upload_id=f"{video}-upload",
         creator_id="ada",
         title=f"Title of {video}",
-        description="",
-        tags=("sim",),
-        visibility="public",
-        content_type="video/mp4",
         size_bytes=SIZE,
-        sha256=None,
         priority=priority,
-        passthrough="",
-        file_name="clip.mp4",
         object_key=f"originals/{video}/{video}-upload",
         multipart_id=f"{video}-parts",
-        part_size_bytes=SIZE,
-        parts=1,
         expires_at_ms=at_ms + EXPIRY_MS,
     )
     return fact(UPLOADS, started, at_ms)

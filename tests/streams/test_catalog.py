@@ -3,7 +3,8 @@
 from millrace.schemas import events as e
 from millrace.schemas import topics as t
 from millrace.sinks import tables
-from tests.streams.world import VIDEO, World
+from tests.builders import VIDEO
+from tests.streams.world import World
 
 
 def listed(world: World) -> list[str]:

@@ -13,7 +13,8 @@ from millrace.schemas.envelope import Recorded
 from millrace.schemas.states import MOVES, may_move
 from millrace.streams.declarations import WorkPorts
 from tests import fakes
-from tests.streams.world import DAY_MS, VIDEO, World
+from tests.builders import DAY_MS, VIDEO
+from tests.streams.world import World
 
 
 def stuck(_recorded: Recorded[Any], _ports: WorkPorts) -> Iterator[Emit]:

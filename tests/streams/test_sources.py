@@ -10,7 +10,8 @@ from millrace.schemas import topics as t
 from millrace.schemas.envelope import Recorded
 from millrace.streams.declarations import WorkPorts
 from tests import fakes
-from tests.streams.world import VIDEO, World
+from tests.builders import VIDEO
+from tests.streams.world import World
 
 
 def failing(do: Any, times: int) -> Any:

@@ -2,7 +2,8 @@
 
 from millrace.schemas import events as e
 from millrace.schemas import topics as t
-from tests.streams.world import DAY_MS, UPLOAD, VIDEO, World
+from tests.builders import DAY_MS, UPLOAD, VIDEO
+from tests.streams.world import World
 
 
 def test_completion_and_five_notifications_start_one_pipeline() -> None:

@@ -6,7 +6,8 @@ from millrace.processors import views
 from millrace.schemas import events as e
 from millrace.schemas import topics as t
 from millrace.sinks import tables
-from tests.streams.world import DAY_MS, VIDEO, World
+from tests.builders import DAY_MS, VIDEO
+from tests.streams.world import World
 
 IDLE_MS = views.SESSION_IDLE_MS
 

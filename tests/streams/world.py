@@ -13,11 +13,9 @@ from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.streams.declarations import Topology, Work, WorkPorts
 from millrace.streams.embedded.driver import Driver
 from millrace.streams.topologies import TOPOLOGIES
+from tests.builders import DAY_MS, UPLOAD, VIDEO, make_upload_started
 from tests.fakes import BYTES_A_SECOND, faked, notification
 
-VIDEO = "a" * 32
-UPLOAD = "b" * 32
-DAY_MS = 86_400_000
 Do = Callable[..., Any]
 
 
@@ -115,27 +113,3 @@ class World:
         """What each step waits for, by topology."""
         page = self.tables.page(tables.WAITING, (video,))
         return {row.values["topology"]: row.values["waits_for"] for row in page.rows}
-
-
-def make_upload_started(**overrides: Any) -> e.UploadStarted:
-    started = e.UploadStarted(
-        video_id=VIDEO,
-        upload_id=UPLOAD,
-        creator_id="creator",
-        title="A title",
-        description="",
-        tags=(),
-        visibility="public",
-        content_type="video/mp4",
-        size_bytes=40 * BYTES_A_SECOND,
-        sha256=None,
-        priority="normal",
-        passthrough="",
-        file_name="a.mp4",
-        object_key=f"originals/{VIDEO}/{UPLOAD}",
-        multipart_id="multipart",
-        part_size_bytes=8 << 20,
-        parts=1,
-        expires_at_ms=DAY_MS,
-    )
-    return replace(started, **overrides)
