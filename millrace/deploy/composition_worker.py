@@ -80,7 +80,7 @@ class WorkerProcess:
         self.groups: list[FoldGroup] = []
         self.recovering = Recovering()
         options = WorkOptions(at=self.killer.in_server)
-        membership = Membership(settings.worker_name or None, options.hand_back_s)
+        membership = Membership(settings.worker_name or None)
         self.common = Common(self.cluster, membership=membership, options=options)
         # Their names do not meet: a lane is a topic, and topics are plural nouns of requests.
         topologies = {one.name: one for one in TOPOLOGIES}

@@ -175,6 +175,9 @@ class App(faust.App):
         self.metrics.put("millrace_partitions", len(assigned), group=self._group)
         for hosted in self._hosted:
             hosted.took(assigned)
+        if not assigned:
+            # A member more than there are partitions stands by, and Faust seeks nothing for it.
+            self.is_reading.set()
 
     def reads(self) -> None:
         self.is_reading.set()

@@ -40,9 +40,8 @@ UNKNOWN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkOptions:
-    """hand_back_s bounds how long what is in hand may go on when partitions or the process go."""
+    """What tests of the steps may want otherwise."""
 
-    hand_back_s: float = 30.0
     at: At = points.nowhere
     decode: Decode = codec.decode
 
@@ -57,6 +56,7 @@ class Lane:
         outlet: Outlet,
         metrics: Metrics,
         options: WorkOptions,
+        hand_back_s: float,
         crashed: Callable[[BaseException], None],
     ) -> None:
         self.lane = lane
@@ -65,6 +65,7 @@ class Lane:
         self._outlet = outlet
         self._metrics = metrics
         self._options = options
+        self._hand_back_s = hand_back_s
         self._crashed = crashed
         self._pool: WorkPool[Request] | None = None
         self._loop = asyncio.get_running_loop()
@@ -154,7 +155,7 @@ class Lane:
         """Begins nothing new; returns when nothing is in hand, or after the bound."""
         self._beginning = False
         try:
-            async with asyncio.timeout(self._options.hand_back_s):
+            async with asyncio.timeout(self._hand_back_s):
                 await self._empty.wait()
         except TimeoutError:
             self._metrics.add("millrace_work_handed_back_total", len(self._requests.in_hand))

@@ -66,7 +66,15 @@ class LaneWorker:
         self._launch = Launch(tuple(work for _, work in works), ports)
         self.app = App(common.cluster, lane.name, common.metrics, common.membership, LANE_READING)
         self._outlet = Outlet(common.cluster, common.by_name, common.metrics)
-        self.lane = Lane(lane, works, self._outlet, common.metrics, common.options, self.app.fail)
+        self.lane = Lane(
+            lane,
+            works,
+            self._outlet,
+            common.metrics,
+            common.options,
+            common.membership.hand_back_s,
+            self.app.fail,
+        )
         step = Step({lane.name: lane}, self.lane.redrive)
         steps = {(topology, work.name): step for topology, work in works}
         self._redrives = StepRedrives(common.cluster, steps, self._outlet, self.app.fail)

@@ -49,7 +49,7 @@ async def work(arguments: argparse.Namespace) -> None:
         cluster,
         topics=MILL_TOPICS,
         membership=Membership(arguments.instance or None, HAND_BACK_S),
-        options=WorkOptions(hand_back_s=HAND_BACK_S, at=death.at),
+        options=WorkOptions(at=death.at),
     )
     mill = replace(MILL, do=take_long, lanes=(MILLING,), timeout_s=60.0)
     topology = Topology("ordering", MILLING, (mill,))

@@ -72,7 +72,7 @@ def worker_of(site: Site, folder: Path, **options: Any) -> LaneWorker:
         site.cluster,
         topics=site.topics,
         membership=Membership("encoder", 1.0),
-        options=WorkOptions(hand_back_s=1.0, **options),
+        options=WorkOptions(**options),
     )
     topology = replace(ENCODING_TOPOLOGY, steps=steps)
     scratch = folder / "scratch"

@@ -257,3 +257,16 @@ async def test_a_bug_of_a_step_ends_the_worker_and_acknowledges_nothing(
         with pytest.raises(ZeroDivisionError):
             await Careless(site).run(asyncio.Event())
         assert await site.committed(GROUP, MILLING) == {}
+
+
+async def test_a_member_more_than_there_are_partitions_is_ready_and_takes_over(
+    kafka: SharedServer,
+) -> None:
+    async with site_of(kafka.address, [MILLING]) as site:
+        first, second = Clerk(site), Clerk(site)
+        async with running(first):
+            async with running(second):
+                assert sorted(map(len, (first.partitions[-1], second.partitions[-1]))) == [0, 1]
+            await until(lambda: first.partitions[-1] == {0})
+            await site.append(MILLING, wish(1))
+            await until(lambda: first.handed == [(0, 0)])
