@@ -15,6 +15,7 @@ from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import Event
 from millrace.sinks.ports import Log, Row, Table, Tables
 from millrace.streams.declarations import Project, Topology
+from millrace.streams.projected import versioned
 
 # Whether the live projection has taken the records up to these offsets, by partition.
 CaughtUp = Callable[[Project, Mapping[int, int]], Awaitable[bool]]
@@ -53,7 +54,7 @@ class Fresh:
 
     def rows_of(self, record: Recorded[Event]) -> list[Row]:
         try:
-            return self.project.rows(record)
+            return versioned(self.project, record)
         except Exception:  # noqa: BLE001 - the live projection has told it by a dead letter
             self.passed_over += 1
             return []

@@ -95,12 +95,16 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Events of one topic to rows of one table, pure; the engine adds the version and writes."""
+    """Events of one topic to rows of one table, pure; the engine adds the version and writes.
+
+    Where `first_counts`, the first record of a key makes its row, and no later one replaces it.
+    """
 
     name: str
     reads: Topic
     table: Table
     rows: Callable[[Recorded[Any]], list[Row]]
+    first_counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

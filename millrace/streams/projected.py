@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from millrace.schemas.envelope import Recorded
 from millrace.sinks.ports import Row, Tables, Version
+from millrace.sinks.tables import version_of_first
 from millrace.streams.declarations import Project
 from millrace.streams.folding.keyed import reason_of
 from millrace.streams.folding.records import Record
@@ -24,8 +26,13 @@ R = TypeVar("R")
 
 def rows_of(project: Project, record: Record) -> list[Row]:
     """The rows with their version. Raises what the projection raises; BadRecord."""
-    recorded = record.recorded
-    version = Version(GENERATION, record.offset)
+    return versioned(project, record.recorded)
+
+
+def versioned(project: Project, recorded: Recorded[Any]) -> list[Row]:
+    """The rows with their version. Raises what the projection raises."""
+    offset = recorded.offset
+    version = version_of_first(offset) if project.first_counts else Version(GENERATION, offset)
     rows: Any = project.rows(recorded)
     return [replace(row, version=version, at_ms=recorded.at_ms) for row in rows]
 

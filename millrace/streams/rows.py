@@ -31,7 +31,6 @@ from millrace.schemas.events import (
     VideoHourCounted,
 )
 from millrace.sinks.ports import Row, Version
-from millrace.sinks.tables import version_of_first
 
 ENDS = {SourceStored: "stored", UploadExpired: "expired", UploadRefused: "refused"}
 
@@ -39,11 +38,6 @@ ENDS = {SourceStored: "stored", UploadExpired: "expired", UploadRefused: "refuse
 def row(recorded: Recorded[Any], values: dict[str, Any], deleted: bool = False) -> Row:
     """A row at the record's place; the engine adds the topic's generation."""
     return Row(values, Version(0, recorded.offset), recorded.at_ms, deleted)
-
-
-def first_row(recorded: Recorded[Any], values: dict[str, Any]) -> Row:
-    """A row that no later record of its key replaces, as the fold beside it counts the first."""
-    return Row(values, version_of_first(recorded.offset), recorded.at_ms, deleted=False)
 
 
 def videos(recorded: Recorded[VideoDocument]) -> list[Row]:
@@ -87,7 +81,7 @@ def uploads(recorded: Recorded[Any]) -> list[Row]:
         "started": event.as_record(),
         "expires_at_ms": event.expires_at_ms,
     }
-    return [first_row(recorded, values)]
+    return [row(recorded, values)]
 
 
 def upload_ends(recorded: Recorded[Any]) -> list[Row]:

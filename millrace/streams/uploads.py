@@ -76,7 +76,7 @@ UPLOADS_TOPOLOGY = Topology(
             deadline=uploads.deadline,
             waiting=uploads.waiting,
         ),
-        Project("upload-rows", UPLOADS, tables.UPLOADS, rows.uploads),
+        Project("upload-rows", UPLOADS, tables.UPLOADS, rows.uploads, first_counts=True),
         Project("upload-end-rows", UPLOADS, tables.UPLOAD_ENDS, rows.upload_ends),
     ),
 )

@@ -18,6 +18,7 @@ from millrace.schemas.topics import BY_NAME
 from millrace.sinks.ports import Append, Appended, StoreBusy, Tables
 from millrace.streams.catalog import CATALOG_TOPOLOGY
 from millrace.streams.declarations import Fold, Project
+from millrace.streams.projected import versioned
 from millrace.streams.publishing import PUBLISHING_TOPOLOGY
 from millrace.streams.uploads import UPLOADS_TOPOLOGY
 from millrace.streams.views import VIEWS_TOPOLOGY
@@ -116,7 +117,7 @@ class MemoryLog:
                     queue.put_nowait(recorded)
 
     def project(self, step: Project, recorded: Recorded[Any]) -> None:
-        rows = step.rows(recorded)
+        rows = versioned(step, recorded)
         if self.lag_s:
             loop = asyncio.get_running_loop()
             loop.call_later(self.lag_s, self.tables.upsert, step.table, rows)

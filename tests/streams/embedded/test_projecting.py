@@ -13,6 +13,7 @@ from millrace.schemas.events import DeadLettered, RedriveRequested
 from millrace.schemas.topics import DEAD_LETTERS, REDRIVES, WAITING
 from millrace.sinks.ports import Column, Row, StoreBusy, Table, Version
 from millrace.sinks.sqlite_tables import SqliteTables
+from millrace.sinks.tables import version_of_first
 from millrace.streams import points
 from millrace.streams.declarations import Project, Topology
 from millrace.streams.embedded.core import Options
@@ -56,6 +57,21 @@ def test_a_row_bears_the_offset_and_the_time_of_its_record() -> None:
     driver.settle()
     row = tables.get(COUNT_TABLE, ("rye",))
     assert row == Row({"batch": "rye", "sacks": 2, "size": 20}, Version(0, 1), 6)
+
+
+def test_a_row_that_the_first_record_makes_is_replaced_by_no_later_one() -> None:
+    first = tuple(
+        replace(step, first_counts=True) if isinstance(step, Project) else step
+        for step in TALLIES.steps
+    )
+    driver, tables = driver_of(replace(TALLIES, steps=first))
+    driver.pipe(SACKS, make_sack(number=0))
+    driver.settle()
+    driver.pipe(SACKS, make_sack(number=1))
+    driver.settle()
+    row = tables.get(COUNT_TABLE, ("rye",))
+    assert row is not None
+    assert (row.values["sacks"], row.version) == (1, version_of_first(0))
 
 
 def test_rows_are_written_before_the_position_and_again_after_a_crash_between() -> None:
