@@ -94,8 +94,7 @@ PAGES: tuple[Route, ...] = (
 def build_app(ports: Ports, settings: Settings) -> web.Application:
     """The whole gateway. It follows the log from startup and drains on shutdown."""
     lanes = {(route.method, route.path): route.lane for route in ROUTES}
-    app = web.Application(middlewares=[boundary(lanes)], client_max_size=settings.body_bytes_max)
-    gateway = app[GATEWAY] = Gateway(
+    gateway = Gateway(
         ports=ports,
         settings=settings,
         tokens=Tokens(settings.token_keys, settings.pseudonym_key, ports.now_ms),
@@ -104,6 +103,10 @@ def build_app(ports: Ports, settings: Settings) -> web.Application:
         metrics=Metrics(ports.registry),
     )
     gateway.metrics.in_flight.set_function(lambda: gateway.in_flight)
+    app = web.Application(
+        middlewares=[boundary(gateway, lanes)], client_max_size=settings.body_bytes_max
+    )
+    app[GATEWAY] = gateway
     for route in (*ROUTES, *PAGES):
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":

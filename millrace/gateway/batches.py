@@ -26,7 +26,9 @@ class Batches:
         self.linger_s = linger_s
         self.pending: dict[int, list[ClientEvent]] = {}
         self.count = 0
-        self.flushed: asyncio.Future[None] | None = None
+        # Requests whose events are pending, each with a future of its own: a client that goes away
+        # must not take the others' answer with it.
+        self.waiters: list[asyncio.Future[None]] = []
         self.flushing: asyncio.Task[None] | None = None
         # The linger is over, and an append is still under way.
         self.overdue = False
@@ -39,12 +41,12 @@ class Batches:
             partition = partition_of(viewer_key(event), self.partitions)
             self.pending.setdefault(partition, []).append(event)
         self.count += len(events)
-        if self.flushed is None:
-            loop = asyncio.get_running_loop()
-            self.flushed = loop.create_future()
+        loop = asyncio.get_running_loop()
+        if not self.waiters:
             loop.call_later(self.linger_s, self.begin)
-        # A client that goes away must not take the others' answer with it.
-        await asyncio.shield(self.flushed)
+        waiter = loop.create_future()
+        self.waiters.append(waiter)
+        await waiter
 
     def begin(self) -> None:
         """Starts the append of all that is pending; the next event opens a new batch.
@@ -54,10 +56,10 @@ class Batches:
         if self.flushing is not None:
             self.overdue = True
             return
-        pending, flushed = self.pending, self.flushed
-        assert flushed is not None, "a flush without a batch"
-        self.pending, self.flushed = {}, None
-        self.flushing = asyncio.get_running_loop().create_task(self.flush(pending, flushed))
+        pending, waiters = self.pending, self.waiters
+        assert waiters, "a flush without a batch"
+        self.pending, self.waiters = {}, []
+        self.flushing = asyncio.get_running_loop().create_task(self.flush(pending, waiters))
         self.flushing.add_done_callback(self.ended)
 
     def ended(self, _: asyncio.Task[None]) -> None:
@@ -67,7 +69,7 @@ class Batches:
             self.begin()
 
     async def flush(
-        self, pending: dict[int, list[ClientEvent]], flushed: asyncio.Future[None]
+        self, pending: dict[int, list[ClientEvent]], waiters: list[asyncio.Future[None]]
     ) -> None:
         appends = [
             Append(PLAYBACK_EVENTS.name, PlaybackReported(tuple(events[first : first + size])))
@@ -78,15 +80,17 @@ class Batches:
         try:
             await self.log.append_many(appends)
         except BaseException as problem:  # noqa: BLE001 - handed to every request that waits
-            if not flushed.cancelled():
-                flushed.set_exception(problem)
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_exception(problem)
         else:
-            if not flushed.cancelled():
-                flushed.set_result(None)
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
         finally:
             self.count -= sum(map(len, pending.values()))
 
     async def close(self) -> None:
         """Returns when nothing is pending any more."""
-        while waits := [one for one in (self.flushed, self.flushing) if one is not None]:
-            await asyncio.wait(waits)
+        while self.waiters or self.flushing is not None:
+            await asyncio.wait([self.flushing] if self.flushing else self.waiters)

@@ -111,12 +111,18 @@ async def read_body(request: web.Request, type_: type[B]) -> B:
     data = await read_bytes(request)
     if not data and type_ is NoBody:
         return type_()
-    if request.content_type != "application/json":
-        raise Problem(UNSUPPORTED_TYPE)
+    check_type(request)
     return decode(data, type_)
 
 
+def check_type(request: web.Request) -> None:
+    """Raises Problem 415."""
+    if request.content_type != "application/json":
+        raise Problem(UNSUPPORTED_TYPE)
+
+
 async def read_bytes(request: web.Request) -> bytes:
+    """The body as it came. Raises Problem 400, 413."""
     limit = request.client_max_size
     if request.content_length is not None and request.content_length > limit:
         raise Problem(BODY_TOO_LARGE, limit=limit)

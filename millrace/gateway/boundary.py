@@ -8,19 +8,15 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web_urldispatcher import AbstractResource
 
 from millrace.gateway.auth import User
-from millrace.gateway.context import (
-    REQUEST_ID,
-    USER,
-    Gateway,
-    gateway_of,
-    user_of,
-)
+from millrace.gateway.context import REQUEST_ID, USER, Gateway
 from millrace.gateway.errors import (
     BAD_PARAMETER,
     BAD_TOKEN,
@@ -45,69 +41,107 @@ VIEWER_HEADER = "Millrace-Viewer"
 VIEWER_COOKIE = "millrace_viewer"
 
 
-def boundary(lanes: Lanes) -> Middleware:
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What is known of all requests of one method and route: their lane and their labels."""
+
+    lane: Lane
+    method: str
+    template: str
+
+
+# A method is free text on the wire; those without a route are one label.
+NOWHERE = Passage("free", "none", "none")
+
+
+def boundary(gateway: Gateway, lanes: Lanes) -> Middleware:
     """The middleware; lanes say what class of traffic a method and route are."""
     # A request's id is this process's and a number: randomness for each costs a call of the system.
     process, serial = secrets.token_hex(4), count(1)
+    passages: dict[tuple[str, AbstractResource], Passage] = {}
 
+    def passage_of(request: web.Request) -> Passage:
+        resource = request.match_info.route.resource
+        if resource is None:
+            return NOWHERE
+        found = passages.get((request.method, resource))
+        if found is None:
+            method = "GET" if request.method == "HEAD" else request.method
+            lane = lanes.get((method, resource.canonical), "free")
+            found = Passage(lane, request.method, resource.canonical)
+            passages[request.method, resource] = found
+        return found
+
+    # One coroutine for all of it: each that is awaited is paid for by every request.
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
-        gateway = gateway_of(request)
         request_id = f"{process}{next(serial):08x}"
         request[REQUEST_ID] = request_id
         begun_s = time.perf_counter()
+        passage = passage_of(request)
         gateway.in_flight += 1
         try:
-            response = await guarded(request, handler, lanes, request_id)
+            if passage.lane != "free":
+                await admit(request, gateway, passage.lane)
+            response = await handler(request)
+        except ConnectionResetError:
+            raise
+        except Exception as failure:  # noqa: BLE001 - logged where it is a bug
+            # The boundary of the process: whatever it is, the client gets an answer, no trace.
+            response = refusal(request, gateway, failure, request_id)
         finally:
             gateway.in_flight -= 1
         if not response.prepared:
             response.headers[REQUEST_ID_HEADER] = request_id
-        measure(gateway, request, response.status, time.perf_counter() - begun_s)
+        seconds = time.perf_counter() - begun_s
+        gateway.metrics.answered(passage.method, passage.template, response.status, seconds)
         return response
 
     return handle
 
 
-async def guarded(
-    request: web.Request, handler: Handler, lanes: Lanes, request_id: str
+def refusal(
+    request: web.Request, gateway: Gateway, failure: Exception, request_id: str
 ) -> web.StreamResponse:
-    try:
-        return await admitted(request, handler, lanes)
-    except Problem as problem:
-        found = problem
-    except web.HTTPException as problem:
-        if problem.status < 400:
-            raise
-        found = translated(problem, request)
-    except StoreBusy:
-        logger.warning("busy: %s %s (%s)", request.method, request.path, request_id, exc_info=True)
+    """The answer to a failure. Raises it again where it is a redirection."""
+    if isinstance(failure, Problem):
+        found = failure
+    elif isinstance(failure, web.HTTPException):
+        if failure.status < 400:
+            raise failure
+        found = translated(failure, request)
+    elif isinstance(failure, StoreBusy):
+        logger.warning(
+            "busy: %s %s (%s)", request.method, request.path, request_id, exc_info=failure
+        )
         found = Problem(BUSY)
-    except ConnectionResetError:
-        raise
-    except Exception:
-        # The boundary of the process: whatever it is, the client gets an answer without a trace.
-        logger.exception("bug: %s %s (%s)", request.method, request.path, request_id)
+    else:
+        logger.error("bug: %s %s (%s)", request.method, request.path, request_id, exc_info=failure)
         found = Problem(BUG)
-    gateway_of(request).metrics.refused.labels(found.kind.code).inc()
+    gateway.metrics.refused.labels(found.kind.code).inc()
     return respond(found, request_id)
 
 
-async def admitted(request: web.Request, handler: Handler, lanes: Lanes) -> web.StreamResponse:
-    """Identifies, limits, sheds, then handles."""
-    gateway = gateway_of(request)
-    resource = request.match_info.route.resource
-    template = resource.canonical if resource is not None else ""
-    method = "GET" if request.method == "HEAD" else request.method
-    lane = lanes.get((method, template), "free")
-    if lane != "free":
-        user = identify(request, gateway)
-        if user is not None:
-            request[USER] = user
-        if request.query_string:
-            check_query(request)
-        await limit(request, gateway, lane)
-    return await handler(request)
+async def admit(request: web.Request, gateway: Gateway, lane: Lane) -> None:
+    """Identifies, sheds and limits (OPS-8). Raises Problem, TOO_MANY or OVERLOADED among them."""
+    user = identify(request, gateway)
+    if user is not None:
+        request[USER] = user
+    if request.rel_url.raw_query_string:
+        check_query(request)
+    if lane == "expensive" and gateway.in_flight > gateway.settings.in_flight_max:
+        raise Problem(OVERLOADED)
+    rate = gateway.settings.rates.get(lane)
+    if rate is None:
+        return
+    who = (
+        f"ip:{address(request, gateway.settings.trusted_proxies)}"
+        if user is None or user.anonymous
+        else user.user_id
+    )
+    allowance = await gateway.ports.cache.take(f"rate:{lane}:{who}", rate.per_s, rate.burst)
+    if not allowance.allowed:
+        raise Problem(TOO_MANY, retry_after_s=allowance.retry_after_s)
 
 
 def identify(request: web.Request, gateway: Gateway) -> User | None:
@@ -145,24 +179,6 @@ def check_query(request: web.Request) -> None:
             raise Problem(BAD_PARAMETER, name=ascii(name)[1:-1], why="it is not printable text")
 
 
-async def limit(request: web.Request, gateway: Gateway, lane: Lane) -> None:
-    """Raises Problem TOO_MANY or OVERLOADED (OPS-8)."""
-    if lane == "expensive" and gateway.in_flight > gateway.settings.in_flight_max:
-        raise Problem(OVERLOADED)
-    rate = gateway.settings.rates.get(lane)
-    if rate is None:
-        return
-    user = user_of(request)
-    who = (
-        f"ip:{address(request, gateway.settings.trusted_proxies)}"
-        if user is None or user.anonymous
-        else user.user_id
-    )
-    allowance = await gateway.ports.cache.take(f"rate:{lane}:{who}", rate.per_s, rate.burst)
-    if not allowance.allowed:
-        raise Problem(TOO_MANY, retry_after_s=allowance.retry_after_s)
-
-
 def address(request: web.Request, trusted_proxies: int) -> str:
     """The client's address, as the outermost proxy of ours saw it.
 
@@ -186,11 +202,3 @@ def translated(problem: web.HTTPException, request: web.Request) -> Problem:
     if problem.status == 413:
         return Problem(BODY_TOO_LARGE, limit=request.client_max_size)
     return Problem(MALFORMED, why=problem.reason)
-
-
-def measure(gateway: Gateway, request: web.Request, status: int, seconds: float) -> None:
-    resource = request.match_info.route.resource
-    route = resource.canonical if resource is not None else "none"
-    # A method is free text on the wire; those without a route are one label.
-    method = request.method if resource is not None else "none"
-    gateway.metrics.answered(method, route, status, seconds)

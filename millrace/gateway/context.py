@@ -112,7 +112,7 @@ class Gateway:
     async def append(self, topic: Topic, event: Event, *, event_id: str | None = None) -> Appended:
         """On the log, durable. Raises StoreBusy."""
         appended = await self.ports.log.append(topic.name, event, event_id=event_id)
-        self.metrics.appended.labels(topic.name).inc()
+        self.metrics.acknowledged(topic.name, 1)
         return appended
 
     def close(self) -> None:

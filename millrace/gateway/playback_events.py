@@ -11,7 +11,7 @@ from aiohttp import web
 
 from millrace.gateway.answers import answer
 from millrace.gateway.auth import User, require
-from millrace.gateway.bodies import EventBody, EventsBody, read_body, read_bytes
+from millrace.gateway.bodies import EventBody, EventsBody, check_type, decode, read_bytes
 from millrace.gateway.context import Gateway, gateway_of, user_of
 from millrace.gateway.reading import may_watch, video
 from millrace.schemas.events import ClientEvent
@@ -39,7 +39,9 @@ async def take(request: web.Request) -> web.Response:
     """POST /v1/playback-events; 202 when the events are on the log."""
     gateway = gateway_of(request)
     user = require(user_of(request), "viewer", "creator", "moderator", "operator", "service")
-    events = await read_events(request)
+    data = await read_bytes(request)
+    check_type(request)
+    events = decode_events(data)
     lengths = {
         video_id: await duration_ms(gateway, user, video_id)
         for video_id in dict.fromkeys(event.video_id for event in events)
@@ -62,15 +64,15 @@ async def take(request: web.Request) -> web.Response:
     ]
     if found:
         await gateway.batches.add(found)
-        gateway.metrics.appended.labels(PLAYBACK_EVENTS.name).inc(len(found))
+        gateway.metrics.acknowledged(PLAYBACK_EVENTS.name, len(found))
     return answer({"accepted": len(events)}, 202, headers=CORS)
 
 
-async def read_events(request: web.Request) -> list[EventBody]:
-    """One event or {"events": [...]}. Raises Problem 400, 413, 415, 422."""
-    if b'"events"' in await read_bytes(request):
-        return (await read_body(request, EventsBody)).events
-    return [await read_body(request, EventBody)]
+def decode_events(data: bytes) -> list[EventBody]:
+    """One event or {"events": [...]}. Raises Problem 400, 422."""
+    if b'"events"' in data:
+        return decode(data, EventsBody).events
+    return [decode(data, EventBody)]
 
 
 def clamped(gateway: Gateway, event: EventBody, received_ms: int) -> int:
@@ -85,8 +87,11 @@ async def duration_ms(gateway: Gateway, user: User, video_id: str) -> int | None
     """Length of the video, 0 where it can't be known now; None where the user can't watch it."""
     now_s = asyncio.get_running_loop().time()
     known = gateway.watched.get(video_id)
-    if known is not None and now_s - known[0] < KNOWN_S and may_watch(user, known[1]):
-        return known[1].duration_ms
+    if known is not None:
+        if now_s - known[0] < KNOWN_S and may_watch(user, known[1]):
+            return known[1].duration_ms
+        # Who finds it old reads it; those behind him go on with it until he has.
+        gateway.watched.put(video_id, (now_s, known[1]))
     try:
         document = await video(gateway, video_id)
     except StoreBusy:

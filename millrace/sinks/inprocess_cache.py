@@ -12,6 +12,7 @@ from millrace.sinks.fan_out import FanOut
 from millrace.sinks.ports import Allowance
 
 ENTRIES_MAX = 100_000
+ALLOWED = Allowance(True, 0)
 
 
 @dataclass(slots=True)
@@ -45,7 +46,9 @@ class InProcessCache:
 
     async def take(self, key: str, rate_per_s: float, burst: int) -> Allowance:
         now_s = self._now_s()
-        bucket = self._buckets.setdefault(key, _Bucket(burst, now_s))
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = _Bucket(burst, now_s)
         self._buckets.move_to_end(key)
         if len(self._buckets) > self._entries_max:
             # The one unused for longest is the likeliest to be full again, which is forgetting it.
@@ -54,7 +57,7 @@ class InProcessCache:
         bucket.filled_s = now_s
         if bucket.tokens >= 1:
             bucket.tokens -= 1
-            return Allowance(True, 0)
+            return ALLOWED
         return Allowance(False, (1 - bucket.tokens) / rate_per_s)
 
     async def publish(self, channel: str, message: bytes) -> None:
