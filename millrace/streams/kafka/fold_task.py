@@ -34,7 +34,10 @@ from millrace.streams.points import At
 
 # A batch is what was fetched by then, so many records at most (design section 5).
 RECORDS_MAX = 2000
-FETCH_WAIT_MS = 100
+# The broker answers a fetch at once when there is something, and after so long when there is not.
+FETCH_WAIT_MS = 500
+# Timers that are due wait for what was on the log then; it is looked for so often.
+SAMPLED_MS = 100
 # How long a quiet task waits before it looks at its timers and positions again.
 QUIET_MS = 1000
 # A record from the future is looked at again after so long.
@@ -221,7 +224,7 @@ class KafkaTask:
         """How long to wait for records."""
         due_ms = self._task.next_timer_ms
         if self._sample is not None:
-            return FETCH_WAIT_MS
+            return SAMPLED_MS
         quiet_ms = self._settings.quiet_ms
         if due_ms is None:
             return quiet_ms
