@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from millrace.processors.emit import Emit
+from millrace.schemas import prefixes
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     AudioEncoded,
@@ -132,7 +133,7 @@ def cut(recorded: Recorded[CutRequested], ports: WorkPorts) -> Iterator[Emit]:
             upload_id=request.upload_id,
             epoch=request.epoch,
             attempt=request.attempt,
-            object_key=f"chunks/{request.upload_id}/{one.number}",
+            object_key=f"{prefixes.of_epoch(request.upload_id, request.epoch)}{one.number}",
             size_bytes=one.frames,
             sha256=digest(request.source_sha256, one.number),
             range=one,

@@ -11,6 +11,7 @@ from hashlib import md5, sha256
 from typing import Any
 
 from millrace.deploy.log_pages import PAGE, pages
+from millrace.schemas import prefixes
 from millrace.schemas.events import (
     AudioEncoded,
     ChunkEncoded,
@@ -29,9 +30,7 @@ from millrace.sinks.ports import Log, NotFound, Objects
 from millrace.streams.outputs import prefix_of
 
 READ: tuple[Topic, ...] = (UPLOADS, SOURCES, RENDITIONS, THUMBNAILS, PUBLICATIONS)
-KEPT = ("originals/", "videos/", "images/")
-# Temporary chunks and works' notes; nobody reads them once their video has ended.
-CHUNKS, NOTES = "chunks/", "made/"
+KEPT = ("originals/", prefixes.VIDEOS, "images/")
 BLOCK_BYTES = 8 << 20
 
 
@@ -43,8 +42,10 @@ class Expected:
     digests: dict[str, str] = field(default_factory=dict)
     originals: dict[str, str] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
-    # Videos that ended, until a retry begins them anew; and the video of each upload.
+    # Videos that ended, until a retry begins them anew, and those that no retry can begin anew;
+    # and the video of each upload.
     ended: set[str] = field(default_factory=set)
+    done: set[str] = field(default_factory=set)
     videos: dict[str, str] = field(default_factory=dict)
 
     async def read(self, log: Log, topic: Topic, partition: int) -> None:
@@ -79,27 +80,32 @@ class Expected:
 
     def follow(self, event: Event) -> None:
         match event:
-            case VideoPublished() | VideoFailed() | VideoDeleted():
+            case VideoPublished() | VideoDeleted():
+                self.ended.add(event.video_id)
+                self.done.add(event.video_id)
+            case VideoFailed():
                 self.ended.add(event.video_id)
             case VideoRetried():
                 self.ended.discard(event.video_id)
 
     def leaked(self, key: str) -> bool:
-        """Whether it is a chunk or a note of a video that has ended."""
+        """Whether it is a chunk of a video that has ended, or a note that no retry can need."""
         prefix, owner = key.split("/")[:2]
-        video_id = self.videos.get(owner, "") if f"{prefix}/" == CHUNKS else owner
-        return video_id in self.ended
+        if f"{prefix}/" == prefixes.CHUNKS:
+            return self.videos.get(owner, "") in self.ended
+        return owner in self.done
 
     def wanted(self) -> dict[str, int | None]:
         """Less what belongs to deleted videos; their originals stay (ING-7)."""
-        gone = tuple(f"videos/{video_id}/" for video_id in self.deleted)
+        gone = tuple(prefixes.of_video(video_id) for video_id in self.deleted)
         return {k: v for k, v in self.sizes.items() if not (gone and k.startswith(gone))}
 
 
 async def fsck(log: Log, objects: Objects, partitions: int) -> Mapping[str, Any]:
     """`checked`, and the keys that are `missing`, `altered`, `orphans` (nobody's) or `leaked`.
 
-    Leaked are chunks and notes of works whose video has ended: they should be gone by now.
+    Leaked are chunks of videos that have ended, and notes of works that nobody can read again:
+    they should be gone by now.
     """
     expected = Expected()
     for topic in READ:
@@ -128,7 +134,11 @@ def check(expected: Expected, objects: Objects) -> dict[str, Any]:
         "missing": missing,
         "altered": altered,
         "orphans": orphans,
-        "leaked": [key for key in stored(objects, (CHUNKS, NOTES)) if expected.leaked(key)],
+        "leaked": [
+            key
+            for key in stored(objects, (prefixes.CHUNKS, prefixes.NOTES))
+            if expected.leaked(key)
+        ],
     }
 
 

@@ -5,6 +5,7 @@ with it the edge's cache.
 """
 
 from millrace.gateway.context import Gateway
+from millrace.schemas import prefixes
 
 
 def expires_at_ms(gateway: Gateway) -> int:
@@ -22,4 +23,4 @@ def image_url(gateway: Gateway, key: str) -> str | None:
 
 def media_base(gateway: Gateway, video_id: str) -> str:
     """Base under which every public object of the video is read: base + key."""
-    return gateway.ports.objects.presign_get(f"videos/{video_id}/", expires_at_ms(gateway))
+    return gateway.ports.objects.presign_get(prefixes.of_video(video_id), expires_at_ms(gateway))

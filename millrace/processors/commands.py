@@ -9,6 +9,7 @@ from typing import Any
 
 from millrace.processors.emit import Emit
 from millrace.processors.publication import Publication, fail, forget, moved, said, shown_state
+from millrace.schemas import prefixes
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     BlockRequested,
@@ -100,7 +101,7 @@ def retried(state: Publication, at_ms: int) -> Result:
 
 def deleted(state: Publication, at_ms: int) -> Result:
     """Gone for everybody at once. The original stays: only an erasure removes it (ING-7)."""
-    prefixes = (f"videos/{state.video_id}/", f"chunks/{state.upload_id}/")
+    every = (*prefixes.of_results(state.video_id), prefixes.of_chunks(state.upload_id))
     gone = Publication(
         video_id=state.video_id,
         upload_id=state.upload_id,
@@ -113,5 +114,5 @@ def deleted(state: Publication, at_ms: int) -> Result:
     )
     return gone, [
         said(VideoDeleted(state.video_id)),
-        forget(state, "the video was deleted", prefixes),
+        forget(state, "the video was deleted", every),
     ]

@@ -15,7 +15,7 @@ from millrace.processors.letters import work_letter
 from millrace.processors.reasons import sentence
 from millrace.processors.renditions import RungDone, for_playlist, summary, with_chunk
 from millrace.processors.retries import ATTEMPTS_MAX, GIVE_UP_MS, backoff_ms
-from millrace.schemas import codec
+from millrace.schemas import codec, prefixes
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     ChunkCut,
@@ -356,15 +356,14 @@ def request(
 
 def unwanted(event: ChunkCut | ChunkEncoded) -> Emit:
     """The objects of a result that came for a deleted video go too."""
-    prefix = event.object_key
-    if isinstance(event, ChunkEncoded):
-        prefix = f"videos/{event.video_id}/"
+    made = isinstance(event, ChunkEncoded)
+    late = prefixes.of_results(event.video_id) if made else (event.object_key,)
     return Emit(
         DELETION_REQUESTS,
         DeletionRequested(
             video_id=event.video_id,
             reason="a result came after the video was deleted",
-            prefixes=(prefix,),
+            prefixes=late,
             multipart_key=None,
             multipart_id=None,
         ),

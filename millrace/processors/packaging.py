@@ -21,6 +21,7 @@ from millrace.processors.publication import (
 )
 from millrace.processors.reasons import sentence
 from millrace.processors.retries import ATTEMPTS_MAX, backoff_ms
+from millrace.schemas import prefixes
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     AudioEncoded,
@@ -159,7 +160,7 @@ def written(state: Publication, event: PlaylistsWritten, at_ms: int) -> Result:
     state, emits = replace(state, package=None, since_ms=at_ms), []
     if not state.announced:
         state = replace(moved(state, "READY", at_ms), announced=True)
-        key = f"videos/{state.video_id}/master.m3u8"
+        key = f"{prefixes.of_video(state.video_id)}master.m3u8"
         emits.append(said(VideoPlayable(state.video_id, state.epoch, key)))
     if event.final:
         state = replace(state, published=True)

@@ -19,6 +19,7 @@ from millrace.processors.packaging import (
     written,
 )
 from millrace.processors.publication import Publication, fail, forget, gave_up, moved, said
+from millrace.schemas import prefixes
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     AudioEncoded,
@@ -63,8 +64,8 @@ def apply(state: Publication | None, recorded: Recorded[Any]) -> Result:
             # The upload's own topic is read later; only this fold starts an epoch, so it is 1.
             state = Publication(event.video_id, "", since_ms=recorded.at_ms)
         if state.state == "DELETED" and isinstance(event, (AudioEncoded, PlaylistsWritten)):
-            late_prefix = (f"videos/{state.video_id}/",)
-            return state, [forget(state, "a result came after the video was deleted", late_prefix)]
+            reason = "a result came after the video was deleted"
+            return state, [forget(state, reason, prefixes.of_results(state.video_id))]
         if event.epoch != state.epoch or state.state in ("FAILED", "DELETED", "EXPIRED"):
             return state, []
         state, emits = collect(state, recorded)

@@ -13,6 +13,7 @@ from millrace.processors.emit import Deadline, Emit, Waiting
 from millrace.processors.letters import work_letter
 from millrace.processors.reasons import sentence
 from millrace.processors.retries import ATTEMPTS_MAX, GIVE_UP_MS, backoff_ms
+from millrace.schemas import prefixes
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     AudioEncoded,
@@ -105,7 +106,10 @@ def stored_source(state: Source | None, event: SourceStored, at_ms: int) -> Resu
 
 
 def ended(state: Source, event: VideoDeleted | VideoFailed) -> Result:
-    """Nothing is asked for any more, and the chunks go; a deleted video's are publishing's."""
+    """Nothing is asked for any more, and the chunks go; a deleted video's are publishing's.
+
+    The notes of a failed video stay: a retry finds by them what need not be made again (TRN-11).
+    """
     if isinstance(event, VideoDeleted):
         return replace(state, steps={}, stopped=True, deleted=True), []
     if event.epoch != state.epoch:
@@ -114,14 +118,14 @@ def ended(state: Source, event: VideoDeleted | VideoFailed) -> Result:
     return stopped, forget_chunks(stopped, "the video failed") if state.stored else []
 
 
-def forget_chunks(state: Source, reason: str) -> list[Emit]:
+def forget_chunks(state: Source, reason: str, *more: str) -> list[Emit]:
     """Of this epoch alone: a retry cuts again, and its chunks must not go with these."""
     stored = state.stored
     assert stored is not None
     event = DeletionRequested(
         video_id=stored.video_id,
         reason=reason,
-        prefixes=(f"chunks/{stored.upload_id}/{state.epoch}/",),
+        prefixes=(prefixes.of_epoch(stored.upload_id, state.epoch), *more),
         multipart_key=None,
         multipart_id=None,
     )
@@ -129,9 +133,12 @@ def forget_chunks(state: Source, reason: str) -> list[Emit]:
 
 
 def without_poster(state: Source) -> Result:
-    """The poster is there or given up; the chunks of a published video go with it."""
+    """The poster is there or given up; with it go a published video's chunks, and works' notes."""
     state = done(state, "poster")
-    return state, forget_chunks(state, "the video is published") if state.encoded else []
+    if not state.encoded:
+        return state, []
+    notes = prefixes.of_notes(stored_of(state).video_id)
+    return state, forget_chunks(state, "the video is published", notes)
 
 
 def progress(state: Source, recorded: Recorded[Any]) -> Result:

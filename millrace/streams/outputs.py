@@ -2,7 +2,8 @@
 
 What a task made is noted beside its objects as the very event that says so. A repeat of the task
 finds the note, verifies the objects, and says the same without making anything again. The note is
-put last, so that it never promises an object that is not there.
+put last, so that it never promises an object that is not there. Notes go when
+their video is published or deleted; those of a failed video stay for a retry.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from hashlib import file_digest, md5, sha256
 from pathlib import Path
 
 from millrace.processors.media.failures import MediaFailed
-from millrace.schemas import codec
+from millrace.schemas import codec, prefixes
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import AudioEncoded, ChunkEncoded, Event, SegmentMade
 from millrace.sinks import tables
@@ -75,11 +76,11 @@ def put_media(objects: Objects, prefix: str, init_path: Path, segments: Iterable
 
 
 def prefix_of(video_id: str, name: str, recipe: str) -> str:
-    return f"videos/{video_id}/{name}/{recipe}"
+    return f"{prefixes.of_video(video_id)}{name}/{recipe}"
 
 
 def note_key(video_id: str, name: str, recipe: str, part: str) -> str:
-    return f"made/{video_id}/{name}/{recipe}/{part}"
+    return f"{prefixes.of_notes(video_id)}{name}/{recipe}/{part}"
 
 
 def note(objects: Objects, key: str, event: Event) -> None:

@@ -8,6 +8,7 @@ from millrace.processors.letters import work_letter
 from millrace.processors.playlists import hls
 from millrace.processors.playlists.errors import PlaylistError
 from millrace.processors.playlists.package import package
+from millrace.schemas import prefixes
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     DeletionRequested,
@@ -36,7 +37,7 @@ def do_package(recorded: Recorded[PackageRequested], ports: WorkPorts) -> Iterat
     """Finished playlists once, under the digest of their text; then the growing names over them."""
     request = recorded.event
     made = package(request.grid, request.video, request.audio, request.final, request.sequence)
-    prefix = f"videos/{request.video_id}/"
+    prefix = prefixes.of_video(request.video_id)
     for name, text in made.finished.items():
         ports.objects.put_bytes(prefix + name, text.encode(), mutable=False)
     ports.point("package.finished")

@@ -13,6 +13,7 @@ from millrace.processors.media.failures import Refused
 from millrace.processors.media.poster import poster
 from millrace.processors.media.probe import probe
 from millrace.processors.media.toolchain import toolchain
+from millrace.schemas import prefixes
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.events import (
     AudioEncoded,
@@ -111,7 +112,8 @@ def do_cut(recorded: Recorded[CutRequested], ports: WorkPorts) -> Iterator[Emit]
     path = ports.scratch / "source"
     ports.objects.download(request.object_key, path)
     grid = request.grid
-    prefix = f"chunks/{request.upload_id}/{request.epoch}/{grid.segment_ms}x{grid.chunk_segments}"
+    epoch_prefix = prefixes.of_epoch(request.upload_id, request.epoch)
+    prefix = f"{epoch_prefix}{grid.segment_ms}x{grid.chunk_segments}"
     chunks = segments = frames = 0
     out_dir = ports.scratch / "chunks"
     out_dir.mkdir()

@@ -59,18 +59,21 @@ async def stored(log: MemoryLog, objects: DirectoryObjects, name: str) -> None:
 async def test_what_is_left_behind_by_videos_that_ended_is_named(
     log: MemoryLog, objects: DirectoryObjects
 ) -> None:
-    for name in ("deleted", "failed", "retried", "working"):
+    for name in ("deleted", "failed", "published", "retried", "working"):
         await stored(log, objects, name)
     failed = [VideoFailed(name, 1, "code", "text", True) for name in ("failed", "retried")]
-    for event in (VideoDeleted("deleted"), *failed, VideoRetried("retried", 2)):
+    ended = VideoDeleted("deleted"), VideoPublished("published", 1, "", "", 1, (), (), ())
+    for event in (*ended, *failed, VideoRetried("retried", 2)):
         await log.append("publications", event)
     report = await fsck(log, objects, PARTITIONS)
     assert (report["missing"], report["altered"], report["orphans"]) == ([], [], [])
+    # The notes of a failed video are what a retry goes by.
     assert report["leaked"] == [
         "chunks/up-deleted/1/0.mkv",
         "chunks/up-failed/1/0.mkv",
+        "chunks/up-published/1/0.mkv",
         "made/deleted/240p/r/0",
-        "made/failed/240p/r/0",
+        "made/published/240p/r/0",
     ]
 
 

@@ -159,7 +159,7 @@ def test_results_that_come_after_a_deletion_are_deleted_too() -> None:
     world.driver.pipe(t.RENDITIONS, made)
     world.driver.settle()
     (late,) = world.said(t.DELETION_REQUESTS)[before:]
-    assert late.prefixes == (f"videos/{VIDEO}/",)
+    assert late.prefixes == (f"videos/{VIDEO}/", f"made/{VIDEO}/")
 
 
 def test_a_ready_video_whose_source_breaks_off_ends_where_its_lowest_rung_does() -> None:

@@ -1,6 +1,7 @@
 """publishing: the states of OPS-1, playlists in two steps, and commands answered by facts."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,13 @@ from millrace.schemas import events as e
 from millrace.schemas import topics as t
 from millrace.schemas.envelope import Recorded
 from millrace.schemas.states import MOVES, may_move
+from millrace.sinks.ports import Objects
+from millrace.streams import outputs
 from millrace.streams.declarations import WorkPorts
+from millrace.streams.publishing import do_delete
 from tests import fakes
 from tests.builders import DAY_MS, VIDEO
+from tests.sinks.door_client import open_store
 from tests.streams.world import World
 
 
@@ -67,11 +72,40 @@ def test_a_video_without_its_sound_is_not_playable() -> None:
     assert world.waits()["publishing"] == "the sound"
 
 
-def test_chunks_are_removed_once_the_video_is_published() -> None:
-    world = World()
-    started = world.upload()
-    (gone,) = world.said(t.DELETION_REQUESTS)
-    assert gone.prefixes == (f"chunks/{started.upload_id}/1/",)
+def noting(recorded: Recorded[Any], ports: WorkPorts) -> Iterator[Emit]:
+    """An encoder that stores nothing but its notes and its chunk again, as if cut had."""
+    request = recorded.event
+    ports.objects.put_bytes(request.object_key, b"chunk")
+    for emit in fakes.encode(recorded, ports):
+        if isinstance(made := emit.event, e.ChunkEncoded):
+            key = outputs.note_key(made.video_id, made.rung, made.recipe, str(made.number))
+            outputs.note(ports.objects, key, made)
+        yield emit
+
+
+def left(objects: Objects) -> set[str]:
+    """The kinds of objects that stand in the store."""
+    return {stat.key.split("/")[0] for stat in objects.list("", "", 1_000)}
+
+
+def test_chunks_and_notes_are_removed_once_the_video_is_published(tmp_path: Path) -> None:
+    with open_store(tmp_path) as opened:
+        world = World(objects=opened.store, encode=noting, delete=do_delete)
+        world.upload()
+        assert world.document()["complete"]
+        assert left(opened.store) == set()
+
+
+def test_a_failed_video_keeps_its_notes_for_a_retry_until_it_is_deleted(tmp_path: Path) -> None:
+    with open_store(tmp_path) as opened:
+        does = {"encode": noting, "package": broken, "delete": do_delete}
+        world = World(objects=opened.store, **does)
+        world.upload()
+        world.driver.advance(60_000)
+        assert world.document()["state"] == "FAILED"
+        assert left(opened.store) == {"made"}
+        world.ask(e.DeleteRequested(VIDEO, "user"))
+        assert left(opened.store) == set()
 
 
 def test_packaging_that_fails_three_times_fails_the_video_and_a_retry_mends_it() -> None:
@@ -180,7 +214,7 @@ def test_a_deleted_video_takes_its_objects_with_it_but_not_the_original() -> Non
     world.ask(e.DeleteRequested(VIDEO, "user"))
     assert world.document()["state"] == "DELETED"
     prefixes = [prefix for one in world.said(t.DELETION_REQUESTS) for prefix in one.prefixes]
-    assert f"videos/{VIDEO}/" in prefixes
+    assert {f"videos/{VIDEO}/", f"made/{VIDEO}/"} <= set(prefixes)
     assert not any(prefix.startswith("originals/") for prefix in prefixes)
     (refused,) = world.ask(e.EditRequested(VIDEO, "user", title="Too late"))
     assert isinstance(refused, e.CommandRefused)

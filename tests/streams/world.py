@@ -9,6 +9,7 @@ from millrace.processors.media.probe import Limits
 from millrace.schemas import events as e
 from millrace.schemas import topics as t
 from millrace.sinks import tables
+from millrace.sinks.ports import Objects
 from millrace.sinks.sqlite_tables import SqliteTables
 from millrace.streams.declarations import Topology, Work, WorkPorts
 from millrace.streams.embedded.driver import Driver
@@ -42,7 +43,8 @@ def with_slots(topologies: tuple[Topology, ...], **slots: int) -> tuple[Topology
 class World:
     """A driver over every topology, and what tests ask of it."""
 
-    def __init__(self, **does: Do) -> None:
+    def __init__(self, objects: Objects | None = None, **does: Do) -> None:
+        self.objects = objects
         self.tables = SqliteTables(None, lambda: 0)
         self.tables.create(tables.TABLES)
         topologies = faked(TOPOLOGIES)
@@ -51,9 +53,9 @@ class World:
         self.driver = Driver(topologies, tables=self.tables, ports=self.ports)
 
     def ports(self) -> WorkPorts:
-        """Fake works touch nothing but the tables."""
+        """Fake works touch nothing but the tables; a test of others hands objects in."""
         return WorkPorts(
-            objects=None,  # type: ignore[arg-type]
+            objects=self.objects,  # type: ignore[arg-type]
             tables=self.tables,
             scratch=Path("nowhere"),
             worker="worker-1",
