@@ -21,7 +21,7 @@ from tests.stack.servers import SharedS3, SharedServer
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     # One set of processes for all of them.
     pytest.mark.xdist_group("cluster"),
 ]

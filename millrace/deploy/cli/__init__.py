@@ -8,6 +8,7 @@ from millrace.deploy.cli.cluster import (
     keys_command,
     lag_command,
     migrate_command,
+    reconcile_command,
     topics_command,
 )
 from millrace.deploy.cli.demo import demo_command
@@ -52,6 +53,7 @@ COMMANDS = (
     bucket_command,
     keys_command,
     lag_command,
+    reconcile_command,
 )
 
 

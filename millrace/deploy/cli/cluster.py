@@ -163,3 +163,21 @@ def lag_command(as_json: bool, given: Settings) -> None:
     for one in found:
         table.add_row(one.group, one.topic, str(one.records))
     console().print(table)
+
+
+@click.command("reconcile")
+@click.option("--mend", is_flag=True, help="Tell of what was missed, and throw away what is left.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@with_cluster()
+def reconcile_command(mend: bool, as_json: bool, given: Settings) -> None:
+    """Find originals that no notification told of, and uploads that nobody will end."""
+    from millrace.deploy.composition_reconcile import reconcile  # noqa: PLC0415
+
+    found = asyncio.run(reconcile(given, mend))
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for what, keys in found.items():
+        click.echo(f"{what}: {len(keys)}")
+        for key in keys:
+            click.echo(f"  {key}")

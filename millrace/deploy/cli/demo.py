@@ -20,7 +20,6 @@ from millrace.deploy.outcome import followed, report
 from millrace.deploy.playing import play
 from millrace.deploy.settings import Settings
 from millrace.deploy.uploading import Sessions, upload
-from millrace.processors.media.repeat import repeat
 
 CLIP = Path("var/clips/bigbuckbunny.mp4")
 CLIP_TIMES = 6
@@ -74,6 +73,8 @@ def demo_command(
 
 def repeated(folder: Path) -> Path:
     """Big Buck Bunny's clip, repeated to about 30 s."""
+    from millrace.processors.media.repeat import repeat  # noqa: PLC0415 - codecs, for this alone
+
     path = folder / "Big Buck Bunny.mp4"
     repeat(CLIP, path, CLIP_TIMES)
     return path

@@ -1,10 +1,13 @@
 """`millrace up`: the whole platform in one process and a pool of media workers."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import uvloop
@@ -13,11 +16,13 @@ from aiohttp import web
 from millrace.deploy.cli.shell import read_settings
 from millrace.deploy.client import SERVER_FILE
 from millrace.deploy.collecting import collect_rarely
-from millrace.deploy.composition import Installation
 from millrace.deploy.keys import write_private
 from millrace.deploy.settings import Settings
 from millrace.sinks.ports import StoreBusy
 from millrace.streams.embedded.lock import DirectoryLocked
+
+if TYPE_CHECKING:
+    from millrace.deploy.composition import Installation
 
 SHUTDOWN_S = 10.0
 
@@ -43,6 +48,9 @@ def up_command(data_dir: Path | None, port: int | None, host: str | None) -> Non
 
 async def serve(given: Settings) -> BaseException | None:
     """Serves until it is told to stop; the bug that stopped it otherwise."""
+    # Not where the other commands pay for it.
+    from millrace.deploy.composition import Installation  # noqa: PLC0415
+
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     failures: list[BaseException] = []
 
