@@ -7,7 +7,7 @@ a second once, and then nobody asks until a task of its own has heard from it ag
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -24,27 +24,42 @@ CONNECTIONS_MAX = 32
 TIMEOUT_S = 0.25
 PROBE_S = 0.25
 # The server's own clock fills every bucket, so that gateways whose clocks differ share one. A
-# bucket that would be full is forgotten. KEYS: bucket; ARGV: tokens a second, burst.
+# bucket that would be full is forgotten. KEYS: buckets; ARGV: tokens a second and burst of each.
 _TAKE = """
-local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local held = redis.call('HMGET', KEYS[1], 'tokens', 'at')
-local tokens = burst
-if held[1] then
-  tokens = math.min(burst, held[1] + math.max(0, now - held[2]) * rate)
+local waits = {}
+for number, bucket in ipairs(KEYS) do
+  local rate, burst = tonumber(ARGV[2 * number - 1]), tonumber(ARGV[2 * number])
+  local held = redis.call('HMGET', bucket, 'tokens', 'at')
+  local tokens = burst
+  if held[1] then
+    tokens = math.min(burst, held[1] + math.max(0, now - held[2]) * rate)
+  end
+  local wait = 0
+  if tokens >= 1 then
+    tokens = tokens - 1
+  else
+    wait = (1 - tokens) / rate
+  end
+  redis.call('HSET', bucket, 'tokens', string.format('%.6f', tokens), 'at',
+             string.format('%.6f', now))
+  redis.call('PEXPIRE', bucket, math.ceil((burst - tokens) / rate * 1000) + 1000)
+  waits[number] = string.format('%.6f', wait)
 end
-local wait = 0
-if tokens >= 1 then
-  tokens = tokens - 1
-else
-  wait = (1 - tokens) / rate
-end
-redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens), 'at',
-           string.format('%.6f', now))
-redis.call('PEXPIRE', KEYS[1], math.ceil((burst - tokens) / rate * 1000) + 1000)
-return string.format('%.6f', wait)
+return waits
 """
+# Buckets that one script takes from: Redis serves nobody else meanwhile.
+TAKES_MAX = 256
+
+
+class Take(NamedTuple):
+    """A token that somebody waits for."""
+
+    bucket: str
+    rate_per_s: float
+    burst: int
+    answer: asyncio.Future[Allowance]
 
 
 class RedisCache:
@@ -71,8 +86,12 @@ class RedisCache:
         self._take = self._redis.register_script(_TAKE)
         self._channels = RedisChannels(pool.make_connection)
         self._probing: asyncio.Task[None] | None = None
+        self._takes: list[Take] = []
+        self._taking: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
         if self._probing is not None:
             self._probing.cancel()
         await self._channels.close()
@@ -94,10 +113,39 @@ class RedisCache:
         await self._asked(lambda: self._redis.set(self._prefix + key, value, px=ttl_ms), None)
 
     async def take(self, key: str, rate_per_s: float, burst: int) -> Allowance:
+        """One question to Redis for all who come while the last one is under way.
+
+        A question of its own for each costs a gateway as much as all the rest of a small request.
+        """
+        loop = asyncio.get_running_loop()
         bucket = f"{self._prefix}bucket:{key}"
-        wait = await self._asked(lambda: self._take([bucket], [rate_per_s, burst]), b"0")
-        retry_after_s = float(wait)
-        return Allowance(retry_after_s == 0, retry_after_s)
+        take = Take(bucket, rate_per_s, burst, loop.create_future())
+        self._takes.append(take)
+        if self._taking is None:
+            self._taking = loop.create_task(self._take_all())
+        return await take.answer
+
+    async def _take_all(self) -> None:
+        taken: list[Take] = []
+        try:
+            while self._takes:
+                taken, self._takes = self._takes[:TAKES_MAX], self._takes[TAKES_MAX:]
+                for take, allowance in zip(taken, await self._allowances(taken), strict=True):
+                    if not take.answer.done():
+                        take.answer.set_result(allowance)
+        except BaseException as problem:  # noqa: BLE001 - handed to everybody who waits
+            for take in (*taken, *self._takes):
+                if not take.answer.done():
+                    take.answer.set_exception(problem)
+            self._takes = []
+        finally:
+            self._taking = None
+
+    async def _allowances(self, takes: list[Take]) -> list[Allowance]:
+        buckets = [take.bucket for take in takes]
+        numbers = [number for take in takes for number in (take.rate_per_s, take.burst)]
+        waits = await self._asked(lambda: self._take(buckets, numbers), [b"0"] * len(takes))
+        return [Allowance(wait == 0, wait) for wait in map(float, waits)]
 
     async def publish(self, channel: str, message: bytes) -> None:
         await self._asked(lambda: self._redis.publish(self._prefix + channel, message), None)
