@@ -116,10 +116,15 @@ class RunningMillrace:
         return (self.data_dir / "tokens" / role).read_text().strip()
 
     def call(
-        self, method: str, path: str, body: Any = None, role: str | None = "creator"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        role: str | None = "creator",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request to the gateway; every status is an answer."""
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **(headers or {})}
         if role is not None:
             headers["Authorization"] = f"Bearer {self.token(role)}"
         data = None if body is None else json.dumps(body).encode()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,9 @@ from millrace.deploy.playing import play
 from tests.e2e.cluster import Client, Cluster, Process, Stack
 from tests.e2e.conftest import FRAMES
 from tests.e2e.published import content, variants
-from tests.e2e.servers import Answer, finished, wait_for
+from tests.e2e.servers import Answer, finished, free_port, request, wait_for
 from tests.e2e.test_kills import CHUNKS, chunks
+from tests.faults.proxy import Fault, FaultProxy
 from tests.stack.servers import SharedS3, SharedServer
 
 pytestmark = [
@@ -36,6 +38,9 @@ KILLS = (
     "encode-requests-normal@worker/encode.put:1",
     "package-requests@work-before-done:1",
 )
+
+
+ANNOUNCED: dict[str, Any] = {"title": "nothing", "contentType": "video/mp4", "sizeBytes": 9}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +91,33 @@ def test_workers_killed_at_named_points_end_where_unkilled_ones_do(
     # The same bytes and frames as the embedded engine's, which nobody killed.
     assert content(killed_on_the_way) == content(numbered_video)
     assert_said_once(site.clients[1], killed_on_the_way.json["video_id"])
+
+
+class Weak:
+    """A gateway whose ways to Cassandra and Redis can be broken."""
+
+    def __init__(self, site: Site, stack: Stack) -> None:
+        self.cassandra = FaultProxy((stack.cassandra.host, stack.cassandra.port))
+        self.redis = FaultProxy((stack.redis.host, stack.redis.port))
+        for proxy in (self.cassandra, self.redis):
+            proxy.start()
+        gateway = site.cluster.gateway("weak")
+        gateway.settings |= {
+            "cassandra_port": str(self.cassandra.port),
+            "redis": f"redis://{self.redis.address}",
+        }
+        self.client = site.cluster.client(gateway.start())
+
+    def close(self) -> None:
+        for proxy in (self.cassandra, self.redis):
+            proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def weak(site: Site, stack: Stack) -> Iterator[Weak]:
+    found = Weak(site, stack)
+    yield found
+    found.close()
 
 
 def assert_said_once(client: Client, video_id: str) -> None:
@@ -150,8 +182,57 @@ def test_rows_are_made_again_switched_to_and_back(site: Site, killed_on_the_way:
     assert (checked["missing"], checked["altered"], checked["orphans"]) == ([], [], [])
 
 
+def test_without_redis_everything_works(weak: Weak, killed_on_the_way: Answer) -> None:
+    with weak.redis.broken(Fault(refuse=True)):
+        video_id = killed_on_the_way.json["video_id"]
+        assert weak.client.call("GET", f"/v1/videos/{video_id}/playback", role=None).status == 200
+        assert weak.client.call("POST", "/v1/uploads", ANNOUNCED).status == 201
+
+
+def test_without_tables_reads_degrade_and_writes_go_on_into_the_log(
+    weak: Weak, killed_on_the_way: Answer
+) -> None:
+    client, video = weak.client, f"/v1/videos/{killed_on_the_way.json['video_id']}"
+    assert client.call("GET", f"{video}/playback", role=None).status == 200
+    with weak.cassandra.broken(Fault(refuse=True)):
+        assert client.call("GET", f"{video}/playback", role=None).status == 200
+        refused = client.call("GET", video)
+        assert (refused.status, int(refused.headers["Retry-After"]) > 0) == (503, True)
+        begun = client.call("POST", "/v1/uploads", ANNOUNCED)
+        assert begun.status == 201, begun.text
+        (part,) = begun.json["partUrls"]
+        put = request("PUT", part["url"], b"x" * ANNOUNCED["sizeBytes"])
+        assert put.status == 200, put.text
+        etags = {"parts": [{"number": 1, "etag": put.headers["ETag"].strip('"')}]}
+        path = f"/v1/uploads/{begun.json['uploadSessionId']}/complete"
+        headers = {"Millrace-Position": begun.headers["Millrace-Position"]}
+        done = client.call("POST", path, etags, headers=headers)
+        assert (done.status, done.json["state"]) == (202, "PENDING"), done.text
+    back = time.monotonic()
+    wait_for(lambda: client.call("GET", video).status == 200, 10, "rows are read again")
+    ended = f"/v1/videos/{begun.json['videoId']}"
+    # It is no video; what matters is that what was acknowledged was heard.
+    wait_for(lambda: client.call("GET", ended).json.get("state") == "FAILED", 60, "it was heard")
+    assert time.monotonic() - back < 60
+
+
+def test_without_kafka_a_gateway_starts_reads_and_says_when_to_come_again(
+    site: Site, killed_on_the_way: Answer
+) -> None:
+    gateway = site.cluster.gateway("cut off")
+    gateway.settings["kafka"] = f"127.0.0.1:{free_port()}"
+    client = site.cluster.client(gateway.start())
+    assert client.call("GET", "/healthz").status == 200
+    assert client.call("GET", "/readyz").status == 503
+    refused = client.call("POST", "/v1/uploads", ANNOUNCED)
+    assert (refused.status, int(refused.headers["Retry-After"]) > 0) == (503, True)
+    video_id = killed_on_the_way.json["video_id"]
+    assert client.call("GET", f"/v1/videos/{video_id}").json["state"] == "READY"
+    gateway.stop()
+
+
 def test_told_to_end_everything_ends_by_itself(site: Site, killed_on_the_way: Answer) -> None:
-    every = list(site.cluster.processes.values())
+    every = [process for process in site.cluster.processes.values() if process.alive]
     for process in every:
         assert process.running is not None
         os.kill(process.running.pid, signal.SIGTERM)
