@@ -94,15 +94,17 @@ PAGES: tuple[Route, ...] = (
 def build_app(ports: Ports, settings: Settings) -> web.Application:
     """The whole gateway. It follows the log from startup and drains on shutdown."""
     lanes = {(route.method, route.path): route.lane for route in ROUTES}
+    metrics = Metrics(ports.registry)
+    batches = Batches(ports.log, settings.partitions, settings.batch_linger_s, metrics.acknowledged)
     gateway = Gateway(
         ports=ports,
         settings=settings,
         tokens=Tokens(settings.token_keys, settings.pseudonym_key, ports.now_ms),
         feed=Feed(ports.log),
-        batches=Batches(ports.log, settings.partitions, settings.batch_linger_s),
-        metrics=Metrics(ports.registry),
+        batches=batches,
+        metrics=metrics,
     )
-    gateway.metrics.in_flight.set_function(lambda: gateway.in_flight)
+    metrics.in_flight.set_function(lambda: gateway.in_flight)
     app = web.Application(
         middlewares=[boundary(gateway, lanes)], client_max_size=settings.body_bytes_max
     )
@@ -111,8 +113,7 @@ def build_app(ports: Ports, settings: Settings) -> web.Application:
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, route.handler)
-    app.router.add_static("/web", pages.WEB)
-    app.on_response_prepare.append(pages.on_prepare)
+    app.add_subapp("/web", pages.files())
     app.cleanup_ctx.append(following)
     app.on_shutdown.append(drain)
     return app

@@ -5,7 +5,7 @@ the client, never dropped. It must never hold more than EVENTS_MAX events.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from millrace.gateway.errors import OVERLOADED, Problem
 from millrace.schemas.events import ClientEvent, PlaybackReported
@@ -20,10 +20,18 @@ EVENTS_MAX = 100_000
 class Batches:
     """Events that wait for the next append, by partition."""
 
-    def __init__(self, log: Log, partitions: int, linger_s: float) -> None:
+    def __init__(
+        self,
+        log: Log,
+        partitions: int,
+        linger_s: float,
+        acknowledged: Callable[[str, int], None],
+    ) -> None:
         self.log = log
         self.partitions = partitions
         self.linger_s = linger_s
+        # Told the topic and how many events stand on it more: once for many requests.
+        self.acknowledged = acknowledged
         self.pending: dict[int, list[ClientEvent]] = {}
         self.count = 0
         # Requests whose events are pending, each with a future of its own: a client that goes away
@@ -84,6 +92,7 @@ class Batches:
                 if not waiter.done():
                     waiter.set_exception(problem)
         else:
+            self.acknowledged(PLAYBACK_EVENTS.name, sum(map(len, pending.values())))
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)

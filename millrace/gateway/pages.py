@@ -31,6 +31,14 @@ def headers(media_origins: tuple[str, ...]) -> dict[str, str]:
     }
 
 
+def files() -> web.Application:
+    """What the pages load. An application of its own, so that no other answer pays for its hook."""
+    app = web.Application()
+    app.router.add_static("/", WEB)
+    app.on_response_prepare.append(on_prepare)
+    return app
+
+
 async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
     """Vendored files bear their version in their name; ours are asked for again each time."""
     if request.path.startswith("/web/vendor/"):

@@ -15,7 +15,6 @@ from millrace.gateway.bodies import EventBody, EventsBody, check_type, decode, r
 from millrace.gateway.context import Gateway, gateway_of, user_of
 from millrace.gateway.reading import may_watch, video
 from millrace.schemas.events import ClientEvent
-from millrace.schemas.topics import PLAYBACK_EVENTS
 from millrace.sinks.ports import StoreBusy
 
 # A takedown is seen after so long by what counts views; playback itself sees it at once (PLY-4).
@@ -64,7 +63,6 @@ async def take(request: web.Request) -> web.Response:
     ]
     if found:
         await gateway.batches.add(found)
-        gateway.metrics.acknowledged(PLAYBACK_EVENTS.name, len(found))
     return answer({"accepted": len(events)}, 202, headers=CORS)
 
 

@@ -9,6 +9,7 @@ import uvloop
 from aiohttp import web
 
 from millrace.deploy.cli.cluster import with_cluster
+from millrace.deploy.collecting import collect_rarely
 from millrace.deploy.keys import NoKeys
 from millrace.deploy.serving import address, listen, serve
 from millrace.deploy.settings import SettingError, Settings
@@ -36,6 +37,7 @@ def edge_command(given: Settings) -> None:
 
 
 def run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    collect_rarely()
     try:
         uvloop.run(process())
     except (OSError, NoKeys, SettingError) as problem:
