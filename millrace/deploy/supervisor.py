@@ -40,6 +40,7 @@ class Child:
     start_at_s: float = 0.0
     pause_s: float = PAUSE_MIN_S
     was_ready: bool = False
+    was_killed: bool = False
     # What it says comes out here; its own end goes with it.
     said: socket.socket | None = None
     # Open as long as the supervisor lives.
@@ -182,6 +183,7 @@ class Supervisor:
         if time.monotonic() < self.stopping_s + self.stop_s:
             return
         for child in self.children:
-            if child.pid:
+            if child.pid and not child.was_killed:
                 self.told(f"{child.name} did not end in time and is killed")
                 os.kill(child.pid, signal.SIGKILL)
+                child.was_killed = True
