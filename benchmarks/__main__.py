@@ -103,12 +103,21 @@ def engine_page(found: dict[str, Any]) -> list[str]:
 
 
 def gateway_page(found: dict[str, Any]) -> list[str]:
-    lines = head("The gateway, beside bare aiohttp", found)
+    what = {
+        "bare": "bare aiohttp, which answers 202 and keeps nothing",
+        "kafka": "gateway on Kafka and Redis",
+        "embedded": "`millrace up`, which folds them too",
+    }
+    lines = head("The gateway's acknowledged appends, beside bare aiohttp", found)
     lines += [f"{found['connections']} connections, {found['requests']} requests a run."]
-    lines += ["", "| what | found |", "|---|---|"]
-    lines.append(f"| acknowledged appends a second | {spread(found['gateway_hz'])} |")
-    lines.append(f"| bare 202 a second | {spread(found['bare_hz'])} |")
-    lines.append(f"| ratio | {spread(found['ratio'])} |")
+    lines += [
+        "",
+        "| server | answers a second | CPU us a request | its rate / bare | bare's CPU / its |",
+    ]
+    lines += ["|---|---|---|---|---|"]
+    for name, side in found["sides"].items():
+        kinds = ("hz", "cpu_us", "wall_to_bare", "cpu_to_bare")
+        lines.append(f"| {what[name]} | " + " | ".join(spread(side[kind]) for kind in kinds) + " |")
     return lines
 
 

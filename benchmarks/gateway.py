@@ -1,91 +1,141 @@
 """Acknowledged appends a second through the gateway, beside bare aiohttp that answers 202.
 
-Both are asked by the same client process, in turn: a client event in, 202 out. Ours is parsed,
-checked, put on the log and durable before the answer; the other reads the body and answers. Many
-viewers ask, so that nobody's rate limit is met.
+A client event in, 202 out, CONNECTIONS in flight. Ours is parsed, checked, limited, put on the log
+and durable before the answer; the other reads the body and answers. Two of ours: `kafka` is a
+gateway of a cluster, over a broker and a Redis of the benchmark's own; `embedded` is `millrace up`,
+one process that also folds what it is given, and is charged for that. Each server is a process, the
+client that asks them another; sides take turns. Many viewers ask, so that nobody's limit is met.
 
     python -m benchmarks.gateway
 """
 
 import asyncio
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 import tempfile
-import time
-from multiprocessing.connection import Connection
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
+import psutil
 import uvloop
-from aiohttp import web
 
+from benchmarks import gateway_side
+from benchmarks.asking import request_of, seconds
 from benchmarks.media import CLIP, PAIRS, spread
 from benchmarks.servers import Served, serving
 from millrace.deploy.client import Client
 from millrace.deploy.clock import now_ms
 from millrace.deploy.keys import KEYS_FILE, open_keys
 from millrace.deploy.outcome import followed
+from millrace.deploy.stack import stack
+from millrace.deploy.stack.downloads import Cache
+from millrace.deploy.stack.places import CACHE, Places
 from millrace.deploy.uploading import Sessions, upload
 from millrace.gateway.auth import Tokens
+from millrace.streams.kafka.admin import apply
+from millrace.streams.kafka.cluster import Cluster
 
-CONNECTIONS = 64
-REQUESTS = 6_000
-VIEWERS = 200
-
-
-async def accept(request: web.Request) -> web.Response:
-    await request.read()
-    return web.Response(status=202)
+CONNECTIONS = 256
+REQUESTS = 10_000
+VIEWERS = 1_000
+PATH = "/v1/playback-events"
 
 
-def bare(port: Connection) -> None:
-    """The other side: aiohttp and nothing else."""
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A server: where it listens, whom it believes, what is reported about and what it spends."""
 
-    async def serve() -> None:
-        app = web.Application()
-        app.router.add_post("/v1/playback-events", accept)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port.send(runner.addresses[0][1])
-        await asyncio.Event().wait()
+    url: str
+    tokens: list[str]
+    video_id: str
+    cpu_seconds: Callable[[], float]
 
-    uvloop.run(serve())
+    def requests(self) -> list[bytes]:
+        """As many as a run sends, none like another."""
+        run = uuid.uuid4().hex
+        return [self.request(run, number) for number in range(REQUESTS)]
+
+    def request(self, run: str, number: int) -> bytes:
+        event = {
+            "eventId": f"{run}-{number}",
+            "videoId": self.video_id,
+            "sessionId": run,
+            "kind": "progress",
+            "positionMs": number,
+            "watchedMs": number,
+        }
+        body = json.dumps({"events": [event]}).encode()
+        return request_of(PATH, "127.0.0.1", self.tokens[number % VIEWERS], body)
+
+    def ask(self) -> dict[str, float]:
+        """Answers of 202 a second, and what one cost the server, microseconds of CPU."""
+        requests, spent_s = self.requests(), self.cpu_seconds()
+        took_s = uvloop.run(seconds(self.url, requests, CONNECTIONS))
+        cpu_us = (self.cpu_seconds() - spent_s) / REQUESTS * 1e6
+        return {"hz": REQUESTS / took_s, "cpu_us": cpu_us}
 
 
-async def rate(url: str, tokens: list[str], video_id: str, run: int) -> float:
-    """Answers of 202 a second, at CONNECTIONS requests in flight."""
-    serial = iter(range(REQUESTS))
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
+def minted(keys: tuple[bytes, ...], pseudonym: bytes) -> list[str]:
+    tokens = Tokens(keys, pseudonym, now_ms)
+    return [tokens.mint(f"viewer-{n}", ("viewer",), 3_600) for n in range(VIEWERS)]
 
-    async def ask(session: aiohttp.ClientSession) -> None:
-        for number in serial:
-            event = {
-                "eventId": f"{run}-{number}",
-                "videoId": video_id,
-                "sessionId": f"{run}",
-                "kind": "progress",
-                "positionMs": number,
-                "watchedMs": number,
-            }
-            headers = {"Authorization": f"Bearer {tokens[number % len(tokens)]}"}
-            async with session.post(
-                f"{url}/v1/playback-events", json={"events": [event]}, headers=headers
-            ) as response:
-                await response.read()
-                assert response.status == 202, await response.text()
 
-    async with aiohttp.ClientSession(connector=connector) as session:
-        began_s = time.monotonic()
-        await asyncio.gather(*(ask(session) for _ in range(CONNECTIONS)))
-        return REQUESTS / (time.monotonic() - began_s)
+@contextmanager
+def beside(which: str, *where: str) -> Iterator[Side]:
+    """A server of gateway_side.py."""
+    command = [sys.executable, "-m", "benchmarks.gateway_side", which, *where]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as server:
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        tokens = minted((gateway_side.KEY,), gateway_side.KEY)
+        process = psutil.Process(server.pid)
+        yield Side(url, tokens, gateway_side.VIDEO_ID, lambda: spent(process))
+        server.communicate()
+
+
+def spent(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+@contextmanager
+def clustered(folder: Path) -> Iterator[Side]:
+    """A gateway over a broker and a Redis of our own."""
+    places = Places.anywhere(folder)
+    servers = stack.servers(places, Cache(CACHE.resolve()), stack.find_tools())
+    kafka, redis = (one for one in servers if one.name in {"kafka", "redis"})
+    with ExitStack() as ending:
+        for server in (kafka, redis):
+            ending.callback(stack.bring_down, server)
+            stack.bring_up(server)
+        prefix = f"b{uuid.uuid4().hex[:6]}-"
+        apply(Cluster(kafka.address, prefix))
+        url = f"redis://{redis.address}"
+        yield ending.enter_context(beside("kafka", kafka.address, prefix, url))
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[Side]:
+    """`millrace up`, with a video in it: of what can't be played nothing is appended."""
+    with serving(folder) as served:
+        video_id = asyncio.run(published(served))
+        keys = open_keys(served.data_dir / KEYS_FILE)
+
+        def rested_s() -> float:
+            served.rest()
+            return served.cpu_seconds()
+
+        yield Side(served.url, minted(keys.token, keys.pseudonym), video_id, rested_s)
 
 
 async def published(served: Served) -> str:
-    """A video to report about: of what can't be played nothing is counted, nor appended."""
     async with Client(served.as_role("creator")) as client:
         sessions = Sessions(served.data_dir / "client-uploads.json")
         done = await upload(client, CLIP, sessions, lambda _sent, _total: None)
@@ -93,38 +143,34 @@ async def published(served: Served) -> str:
         return done.video_id
 
 
-def minted(data_dir: Path) -> list[str]:
-    keys = open_keys(data_dir / KEYS_FILE)
-    tokens = Tokens(keys.token, keys.pseudonym, now_ms)
-    return [tokens.mint(f"viewer-{n}", ("viewer",), 3_600) for n in range(VIEWERS)]
-
-
 def measure(pairs: int = PAIRS) -> dict[str, Any]:
-    """Answers a second of both, and the ratio, ours to theirs."""
-    spawn = multiprocessing.get_context("spawn")
-    mine, theirs = spawn.Pipe()
-    process = spawn.Process(target=bare, args=(theirs,), daemon=True)
-    process.start()
-    bare_url = f"http://127.0.0.1:{mine.recv()}"
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder) / "data") as served:
-        video_id = asyncio.run(published(served))
-        tokens = minted(served.data_dir)
-        rows = []
+    """Answers a second and CPU of each side; of ours, the ratios to bare aiohttp."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as ending:
+        sides = {
+            "bare": ending.enter_context(beside("bare")),
+            "kafka": ending.enter_context(clustered(Path(folder) / "stack")),
+            "embedded": ending.enter_context(embedded(Path(folder) / "data")),
+        }
+        rows: list[dict[str, Any]] = []
         for run in range(-1, pairs):
-            load = os.getloadavg()[0]
-            ours = uvloop.run(rate(served.url, tokens, video_id, run))
-            other = uvloop.run(rate(bare_url, tokens, video_id, run))
-            if run >= 0:
-                rows.append({"load_before": load, "gateway_hz": ours, "bare_hz": other})
-    process.terminate()
+            row: dict[str, Any] = {"load_before": os.getloadavg()[0]}
+            row |= {name: side.ask() for name, side in sides.items()}
+            # The first warms up.
+            rows += [row] if run >= 0 else []
     return {
         "connections": CONNECTIONS,
         "requests": REQUESTS,
-        "gateway_hz": spread([row["gateway_hz"] for row in rows]),
-        "bare_hz": spread([row["bare_hz"] for row in rows]),
-        "ratio": spread([row["gateway_hz"] / row["bare_hz"] for row in rows]),
+        "sides": {name: spreads(rows, name) for name in sides},
         "pairs": rows,
     }
+
+
+def spreads(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """A side's own figures, and how they compare with the same row's bare ones: more is better."""
+    wall = [row[name]["hz"] / row["bare"]["hz"] for row in rows]
+    cpu = [row["bare"]["cpu_us"] / row[name]["cpu_us"] for row in rows]
+    own = {kind: spread([row[name][kind] for row in rows]) for kind in ("hz", "cpu_us")}
+    return {**own, "wall_to_bare": spread(wall), "cpu_to_bare": spread(cpu)}
 
 
 if __name__ == "__main__":
