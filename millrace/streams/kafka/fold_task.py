@@ -143,6 +143,8 @@ class KafkaTask:
             bootstrap_servers=self._cluster.bootstrap,
             enable_auto_commit=False,
             isolation_level="read_committed",
+            # The default would go on at the end where an offset is gone, without a word.
+            auto_offset_reset="none",
             max_partition_fetch_bytes=changelog.READ_BYTES_MAX,
         )
         await reader.start()
@@ -305,20 +307,24 @@ class KafkaTask:
         if not begun:
             at(points.BEFORE_WRITE)
             await producer.begin_transaction()
-        await tx.hand_over(producer)
+        sent = await tx.hand_over(producer)
         at(points.AFTER_PRODUCE)
         positions = {one.name: one.position for one in self._inputs.values()}
         place = self._changelog.topic, self._changelog.partition
         changes: list[Outgoing] = [
             (key, value, []) for fold in self._folds.values() for key, value in fold.changes()
         ]
-        await send_all(producer, place, changes, tx.now_ms)
+        sent += [future for future, _ in await send_all(producer, place, changes, tx.now_ms)]
         at(points.AFTER_CHANGELOG)
         value = changelog.positions_value(positions)
-        await send_all(producer, place, [(changelog.POSITIONS, value, [])], tx.now_ms)
+        last = await send_all(producer, place, [(changelog.POSITIONS, value, [])], tx.now_ms)
+        sent += [future for future, _ in last]
         # For lag tools alone: nobody here reads them back.
         offsets = {place: one.position for place, one in self._inputs.items()}
         await producer.send_offsets_to_transaction(offsets, group(self.topology.name))
+        # A batch that the broker refused for good fails its own future and nothing else: aiokafka
+        # would commit the rest. Everything is there before anything is said to be.
+        await asyncio.gather(*sent)
         at(points.BEFORE_COMMIT)
         await producer.commit_transaction()
         at(points.AFTER_COMMIT)

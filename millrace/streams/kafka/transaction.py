@@ -87,11 +87,13 @@ class KafkaTransaction(FoldTransaction):
         self.outgoing.clear()
         return found
 
-    async def hand_over(self, producer: AIOKafkaProducer) -> None:
-        """As send, without waiting for the broker: the commit does."""
+    async def hand_over(self, producer: AIOKafkaProducer) -> list["asyncio.Future[Any]"]:
+        """As send, without waiting for the broker; what each batch's delivery is known by."""
+        sent: list[asyncio.Future[Any]] = []
         for place, outgoing in self.outgoing.items():
-            await send_all(producer, place, outgoing, self.now_ms)
+            sent += [future for future, _ in await send_all(producer, place, outgoing, self.now_ms)]
         self.outgoing.clear()
+        return sent
 
 
 async def send_all(
@@ -107,7 +109,7 @@ async def send_all(
     async def hand(batch: BatchBuilder) -> None:
         count = batch.record_count()
         future = await producer.send_batch(batch, topic, partition=index)
-        # The commit raises what became of it; a life that has ended asks nobody.
+        # Whoever commits asks what became of it; a life that has ended asks nobody.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         sent.append((future, count))
 
