@@ -3,7 +3,10 @@
 import stat
 from pathlib import Path
 
-from millrace.deploy.keys import KEPT, KEYS_FILE, open_keys
+import pytest
+
+from millrace.deploy.keys import KEPT, KEYS_FILE, NoKeys, open_keys, read_keys
+from millrace.deploy.settings import Settings
 from millrace.sinks.signing import Signer
 
 
@@ -31,3 +34,13 @@ def test_a_key_is_forgotten_after_as_many_rotations_as_are_kept(tmp_path: Path) 
     for _ in range(KEPT):
         assert first.token[0] in open_keys(tmp_path / KEYS_FILE, rotate=True).token
     assert first.token[0] not in open_keys(tmp_path / KEYS_FILE, rotate=True).token
+
+
+def test_processes_of_a_cluster_share_the_keys_and_make_none_of_their_own(tmp_path: Path) -> None:
+    shared = tmp_path / "shared.json"
+    one = Settings(data_dir=tmp_path / "one", keys_file=str(shared))
+    two = Settings(data_dir=tmp_path / "two", keys_file=str(shared))
+    with pytest.raises(NoKeys, match="millrace keys"):
+        read_keys(one)
+    made = open_keys(shared)
+    assert read_keys(one) == read_keys(two) == made

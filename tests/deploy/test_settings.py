@@ -24,3 +24,21 @@ def test_a_value_or_name_that_makes_no_sense_is_refused_by_name(name: str, value
 
 def test_what_is_not_ours_is_nobodys_business() -> None:
     assert settings.read({"PATH": "/bin"}) == settings.Settings()
+
+
+def test_no_secret_is_printed() -> None:
+    found = settings.read(
+        {
+            "MILLRACE_S3_SECRET_KEY": "hush-1",
+            "MILLRACE_TOKEN": "hush-2",
+            "MILLRACE_REDIS": "redis://:hush-3@redis",
+        }
+    )
+    assert (found.s3_secret_key, found.token) == ("hush-1", "hush-2")
+    assert "hush" not in repr(found)
+
+
+def test_a_process_that_is_started_gets_these_settings_beside_the_environment() -> None:
+    handed = settings.handed_on({"worker_name": "a"})
+    assert settings.read(handed).worker_name == "a"
+    assert "PATH" in handed
