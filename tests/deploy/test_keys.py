@@ -36,6 +36,12 @@ def test_a_key_is_forgotten_after_as_many_rotations_as_are_kept(tmp_path: Path) 
     assert first.token[0] not in open_keys(tmp_path / KEYS_FILE, rotate=True).token
 
 
+def test_every_rotation_brings_a_key_of_a_new_id(tmp_path: Path) -> None:
+    made = [open_keys(tmp_path / KEYS_FILE, rotate=True) for _ in range(KEPT + 4)]
+    assert len({keys.token[0] for keys in made}) == len(made)
+    assert len({keys.objects.current for keys in made}) == len(made)
+
+
 def test_processes_of_a_cluster_share_the_keys_and_make_none_of_their_own(tmp_path: Path) -> None:
     shared = tmp_path / "shared.json"
     one = Settings(data_dir=tmp_path / "one", keys_file=str(shared))

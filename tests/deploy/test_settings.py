@@ -10,6 +10,8 @@ from millrace.deploy import settings
 def test_the_command_line_goes_before_the_environment_and_it_before_the_default() -> None:
     found = settings.read({"MILLRACE_PORT": "9000", "MILLRACE_WORKERS": "3"}, port=9001)
     assert (found.port, found.workers, found.host) == (9001, 3, "127.0.0.1")
+    # An option that was not given is None, and changes nothing.
+    assert settings.read({"MILLRACE_PORT": "9000"}, port=None, workers=None).port == 9000
     assert settings.read({"MILLRACE_DATA_DIR": "/data"}).data_dir == Path("/data")
 
 

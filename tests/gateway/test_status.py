@@ -9,10 +9,9 @@ import pytest
 from aiohttp import web
 
 from millrace.gateway.explain import overdue_ms
-from millrace.gateway.progress import push
+from millrace.gateway.progress import FINAL, LOOK_S, push
 from millrace.schemas.events import (
     RenditionProgressed,
-    SourceWorkStarted,
     VideoPublished,
 )
 from millrace.sinks.ports import Row, Version
@@ -193,8 +192,11 @@ async def test_a_stream_ends_when_the_gateway_drains(world: World) -> None:
     async with world.client.get(
         f"/v1/videos/{video_id}/events", headers=world.bearer()
     ) as response:
-        await next_status(response.content)
-        await world.log.append("sources", SourceWorkStarted(video_id, 1, 1, "probe", "w1"))
+        first = await next_status(response.content)
+        assert first["state"] not in FINAL
+        assert world.gateway.streams.total() == 1
         closing = asyncio.create_task(world.client.server.close())
-        await asyncio.wait_for(response.content.read(), 3)
+        # Ended in order, with the empty line of its last message and nothing cut off.
+        assert await asyncio.wait_for(response.content.read(), LOOK_S) == b"\n"
         await closing
+    assert world.gateway.streams.total() == 0

@@ -1,6 +1,7 @@
 """Boxes are read as ISO/IEC 14496 lays them out, and damaged ones are refused, never guessed at."""
 
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -140,6 +141,56 @@ def test_a_box_may_have_a_64_bit_size() -> None:
     assert [(b.kind, b.body, b.end) for b in cmaf.boxes(data)] == [("mdat", 16, 20)]
 
 
+def test_a_run_of_more_samples_than_bytes_is_refused_before_it_is_read() -> None:
+    few = struct.pack(">III", 0x000005, 2, 0)
+    many = struct.pack(">III", 0x000005, 0xFFFFFFFF, 0)
+    with pytest.raises(cmaf.BoxError, match="4294967295 samples"):
+        cmaf.read_fragment(make_defaults_fragment().replace(few, many))
+
+
+@pytest.mark.parametrize("config", [b"", b"\xf8"])
+def test_an_audio_config_that_is_too_short_for_its_object_type_is_refused(config: bytes) -> None:
+    with pytest.raises(cmaf.BoxError, match=r"descriptor|AAC"):
+        cmaf.read_init(make_audio_init(config=config))
+
+
+def test_a_descriptor_that_says_it_is_longer_than_its_parent_is_refused() -> None:
+    whole = make_audio_init(config=b"\x11\x90")
+    with pytest.raises(cmaf.BoxError, match="does not fit"):
+        cmaf.read_init(whole.replace(b"\x80\x80\x02\x11\x90", b"\x80\x80\x03\x11\x90"))
+
+
+INITS = (make_audio_init(), make_video_init())
+MOOFS = tuple(
+    fragment[: fragment.index(b"mdat") - 4]
+    for fragment in (make_fragment(), make_defaults_fragment())
+)
+
+
+@pytest.mark.parametrize(
+    ("read", "whole"),
+    [*((cmaf.read_init, init) for init in INITS), *((cmaf.read_fragment, moof) for moof in MOOFS)],
+    ids=["audio init", "video init", "fragment", "fragment of defaults"],
+)
+def test_wherever_the_bytes_end_too_early_they_are_refused(read: Any, whole: bytes) -> None:
+    read(whole)
+    for length in range(len(whole)):
+        with pytest.raises(cmaf.BoxError):
+            read(whole[:length])
+
+
+def are_within(found: Any, data: bytes) -> bool:
+    """Whether what was read says no more than the bytes do."""
+    match found:
+        case cmaf.Fragment(samples=samples):
+            return len(samples) <= len(data)
+        case cmaf.InitTrack():
+            return found.sample_entry.encode() in data
+        case (init, fragments):
+            return len(init) + sum(map(len, fragments)) <= len(data) and init[4:8] in data
+    return False
+
+
 @given(st.data())
 @settings(max_examples=300)
 def test_damage_is_a_box_error_and_nothing_else(data: st.DataObject) -> None:
@@ -152,6 +203,7 @@ def test_damage_is_a_box_error_and_nothing_else(data: st.DataObject) -> None:
     cut = bytes(damaged[: data.draw(st.integers(0, len(whole)))])
     for read in (cmaf.split, cmaf.read_init, cmaf.read_fragment):
         try:
-            read(cut)
+            found = read(cut)
         except cmaf.BoxError:
             continue
+        assert are_within(found, cut)

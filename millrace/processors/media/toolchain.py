@@ -20,10 +20,14 @@ _X264_SAYS = re.compile(rb"x264 - core \d+ [\x21-\x7e]*")
 
 
 def toolchain() -> str:
-    """Short hexadecimal digest of PyAV, FFmpeg's libraries and x264."""
-    parts = [f"av {av.__version__}", av.ffmpeg_version_info, encoder_version()]
-    parts += [f"{name} {version}" for name, version in sorted(av.library_versions.items())]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_DIGEST_HEX]
+    """Short hexadecimal digest of all tools."""
+    return hashlib.sha256("\n".join(tools()).encode()).hexdigest()[:_DIGEST_HEX]
+
+
+def tools() -> tuple[str, ...]:
+    """PyAV, FFmpeg, x264 and FFmpeg's libraries, each with its version."""
+    libraries = (f"{name} {version}" for name, version in sorted(av.library_versions.items()))
+    return (f"av {av.__version__}", av.ffmpeg_version_info, encoder_version(), *libraries)
 
 
 def encoder_version() -> str:
