@@ -92,6 +92,7 @@ class Runner:
             while not self._stopped.is_set():
                 await self._turn(task)
         finally:
+            self.recovered = False
             await task.close()
 
     async def _opened(self, task: KafkaTask) -> bool:
