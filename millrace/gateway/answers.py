@@ -12,6 +12,7 @@ from millrace.sinks.ports import Appended
 
 POSITION_HEADER = "Millrace-Position"
 ENCODER = msgspec.json.Encoder()
+HEADERS = {"Cache-Control": "no-store", "Content-Type": "application/json"}
 
 
 def iso(at_ms: int) -> str:
@@ -33,12 +34,11 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """A JSON answer, not cached by anybody unless headers say so."""
-    found = {"Cache-Control": "no-store", **(headers or {})}
+    found = {**HEADERS, **(headers or {})}
     if position is not None:
         found[POSITION_HEADER] = f"{position.topic}:{position.partition}:{position.offset}"
     return web.Response(
         status=status,
         body=ENCODER.encode(body),
-        content_type="application/json",
         headers=found,
     )
