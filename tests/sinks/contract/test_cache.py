@@ -115,3 +115,16 @@ async def test_a_slow_subscriber_loses_its_oldest_and_holds_nobody_up(cache: Cac
             await cache.publish("end", b"")
             await anext(end)
         assert await anext(messages) == b"5"
+
+
+async def test_all_who_come_at_once_get_the_answer_to_their_own_question(cache: Cache) -> None:
+    """More than one question to Redis holds; every other one is about a bucket that is empty."""
+    await cache.take("empty", rate_per_s=0.001, burst=1)
+    asked = ["empty" if number % 2 else f"full-{number}" for number in range(600)]
+    taken = await asyncio.gather(*(cache.take(key, 0.001, 1) for key in asked))
+    assert [each.allowed for each in taken] == [key != "empty" for key in asked]
+
+
+async def test_who_comes_at_once_for_one_bucket_gets_no_more_than_it_holds(cache: Cache) -> None:
+    taken = await asyncio.gather(*(cache.take("ip", 0.001, 10) for _ in range(50)))
+    assert [each.allowed for each in taken] == [True] * 10 + [False] * 40
