@@ -94,8 +94,11 @@ async def duration_ms(gateway: Gateway, user: User, video_id: str) -> int | None
         document = await video(gateway, video_id)
     except StoreBusy:
         # Nothing is lost while the tables are away (OPS-7).
-        return 0 if known is None else known[1].duration_ms
-    if document is None or not may_watch(user, document):
-        return None
-    gateway.watched.put(video_id, (now_s, document))
-    return document.duration_ms
+        if known is None:
+            return 0
+        document = known[1]
+    else:
+        if document is not None:
+            # Not to be watched, too: a takedown must not leave what was known before.
+            gateway.watched.put(video_id, (now_s, document))
+    return document.duration_ms if document is not None and may_watch(user, document) else None

@@ -158,6 +158,8 @@ async def test_what_the_viewer_is_not_offered_is_accepted_alike_and_counts_for_n
             break
     else:
         raise AssertionError("a blocked video's events are counted for ever")
+    await world.call("POST", PATH, event(blocked, 99), headers=ben)
+    assert "e99" not in {found.event_id for found in reported(world)}, "it is believed again"
     believed = {found.event_id for found in reported(world)} - {"e1"}
     batch = {"events": [event(private), event(watched, 3), event("0" * 32)]}
     response, body = await world.call("POST", PATH, batch, headers=ben)
