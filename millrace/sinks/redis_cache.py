@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from millrace.sinks.ports import Allowance
-from millrace.sinks.redis_channels import AWAY, RedisChannels
+from millrace.sinks.redis_channels import AWAY, RedisChannels, cut_is_away
 
 T = TypeVar("T")
 CONNECTIONS_MAX = 32
@@ -157,7 +157,8 @@ class RedisCache:
         if self._probing is not None:
             return otherwise
         try:
-            return await ask()
+            with cut_is_away():
+                return await ask()
         except (*AWAY, OutOfMemoryError, ReadOnlyError):
             if self._probing is None:
                 self._probing = asyncio.create_task(self._probe())
@@ -168,7 +169,8 @@ class RedisCache:
         while True:
             await asyncio.sleep(PROBE_S)
             try:
-                await self._redis.ping()
+                with cut_is_away():
+                    await self._redis.ping()
             except AWAY:
                 continue
             self._probing = None

@@ -5,8 +5,8 @@ comes back by itself, and listens to the same channels again; what was published
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
@@ -22,6 +22,17 @@ CONFIRM_S = 0.25
 RECONNECT_S = 0.25
 # A connection without a word for so long is asked for one; without an answer it is given up.
 SILENT_S = 5.0
+
+
+@contextmanager
+def cut_is_away() -> Iterator[None]:
+    """Raises RedisAway where a connection was cut before it was written to, as uvloop says it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "handler is closed" not in str(error):
+            raise
+        raise RedisAway(str(error)) from error
 
 
 class RedisChannels:
@@ -70,7 +81,8 @@ class RedisChannels:
         if self._connection is None or not self._connection.is_connected:
             return
         try:
-            await self._connection.send_command(*command, check_health=False)
+            with cut_is_away():
+                await self._connection.send_command(*command, check_health=False)
         except AWAY:
             return
 
@@ -99,7 +111,8 @@ class RedisChannels:
             if answer is None:
                 if asked:
                     raise RedisAway("silent")
-                await connection.send_command("PING", check_health=False)
+                with cut_is_away():
+                    await connection.send_command("PING", check_health=False)
             asked = answer is None
             match answer:
                 case [b"message", channel, message]:

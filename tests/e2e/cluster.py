@@ -141,6 +141,11 @@ class Process:
         assert self.running is not None
         if self.alive:
             self.running.send_signal(number)
+        return self.died()
+
+    def died(self) -> int:
+        """Waits for its end; its exit code."""
+        assert self.running is not None
         return self.running.wait(STOPPED_WITHIN_S)
 
     def kill_child(self, name: str) -> None:

@@ -1,7 +1,6 @@
 """A video's way over the real stack, by the processes that operators start, killed on the way."""
 
 import asyncio
-import os
 import signal
 import time
 from collections import Counter
@@ -182,18 +181,12 @@ def test_rows_are_made_again_switched_to_and_back(site: Site, killed_on_the_way:
     assert (checked["missing"], checked["altered"], checked["orphans"]) == ([], [], [])
 
 
-def test_without_redis_everything_works(weak: Weak, killed_on_the_way: Answer) -> None:
-    with weak.redis.broken(Fault(refuse=True)):
-        video_id = killed_on_the_way.json["video_id"]
-        assert weak.client.call("GET", f"/v1/videos/{video_id}/playback", role=None).status == 200
-        assert weak.client.call("POST", "/v1/uploads", ANNOUNCED).status == 201
-
-
 def test_without_tables_reads_degrade_and_writes_go_on_into_the_log(
     weak: Weak, killed_on_the_way: Answer
 ) -> None:
     client, video = weak.client, f"/v1/videos/{killed_on_the_way.json['video_id']}"
     assert client.call("GET", f"{video}/playback", role=None).status == 200
+    # What was played is kept in Redis: a test that takes that away comes after this one.
     with weak.cassandra.broken(Fault(refuse=True)):
         assert client.call("GET", f"{video}/playback", role=None).status == 200
         refused = client.call("GET", video)
@@ -216,6 +209,13 @@ def test_without_tables_reads_degrade_and_writes_go_on_into_the_log(
     assert time.monotonic() - back < 60
 
 
+def test_without_redis_everything_works(weak: Weak, killed_on_the_way: Answer) -> None:
+    with weak.redis.broken(Fault(refuse=True)):
+        video_id = killed_on_the_way.json["video_id"]
+        assert weak.client.call("GET", f"/v1/videos/{video_id}/playback", role=None).status == 200
+        assert weak.client.call("POST", "/v1/uploads", ANNOUNCED).status == 201
+
+
 def test_without_kafka_a_gateway_starts_reads_and_says_when_to_come_again(
     site: Site, killed_on_the_way: Answer
 ) -> None:
@@ -235,5 +235,5 @@ def test_told_to_end_everything_ends_by_itself(site: Site, killed_on_the_way: An
     every = [process for process in site.cluster.processes.values() if process.alive]
     for process in every:
         assert process.running is not None
-        os.kill(process.running.pid, signal.SIGTERM)
-    assert [process.stop() for process in every] == [0] * len(every)
+        process.running.send_signal(signal.SIGTERM)
+    assert [process.died() for process in every] == [0] * len(every)

@@ -5,10 +5,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
+import uvloop
 from redis.asyncio import Redis
 
 from millrace.sinks.ports import Allowance
 from millrace.sinks.redis_cache import RedisCache
+from tests.faults.proxy import Fault, FaultProxy
 from tests.stack.servers import PrivateServer, ServerFactory
 
 # A call that meets Redis as it goes away waits so long at most; every later one not at all.
@@ -126,3 +128,24 @@ async def test_a_bucket_that_is_full_again_is_forgotten(
     assert (await cache.take("ip", rate_per_s=1000, burst=1)).allowed
     async with Redis.from_url(f"redis://{server.address}") as redis:
         assert 0 < await redis.pttl("millrace:bucket:ip") <= 1001
+
+
+def test_a_connection_that_is_cut_is_no_error_in_the_gateways_own_loop(
+    server: PrivateServer,
+) -> None:
+    async def cut() -> None:
+        through = RedisCache(f"redis://{proxy.address}")
+        await through.set("k", b"2", ttl_s=60)
+        # In a thread, so that the loop hears of the cut before it writes.
+        await asyncio.to_thread(proxy.set, Fault(refuse=True))
+        await asyncio.to_thread(lambda: None)
+        assert await through.get("k") is None
+        assert (await through.take("b", 1.0, 1)).allowed
+        await through.close()
+
+    proxy = FaultProxy((server.host, server.port))
+    proxy.start()
+    try:
+        uvloop.run(cut())
+    finally:
+        proxy.stop()
