@@ -62,6 +62,13 @@ class Take(NamedTuple):
     answer: asyncio.Future[Allowance]
 
 
+def answer(takes: list[Take], allowances: list[Allowance]) -> None:
+    """Tells each its own; who was cancelled meanwhile hears nothing."""
+    for take, allowance in zip(takes, allowances, strict=True):
+        if not take.answer.done():
+            take.answer.set_result(allowance)
+
+
 class RedisCache:
     """`Cache` in the Redis at `url`, its keys and channels beginning with `prefix`.
 
@@ -130,9 +137,7 @@ class RedisCache:
         try:
             while self._takes:
                 taken, self._takes = self._takes[:TAKES_MAX], self._takes[TAKES_MAX:]
-                for take, allowance in zip(taken, await self._allowances(taken), strict=True):
-                    if not take.answer.done():
-                        take.answer.set_result(allowance)
+                answer(taken, await self._allowances(taken))
         except BaseException as problem:  # noqa: BLE001 - handed to everybody who waits
             for take in (*taken, *self._takes):
                 if not take.answer.done():
