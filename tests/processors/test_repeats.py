@@ -15,6 +15,8 @@ from millrace.schemas import events as e
 from millrace.schemas import topics as t
 from millrace.schemas.envelope import Recorded
 from millrace.streams import rows
+from millrace.streams.projected import versioned
+from millrace.streams.topologies import TOPOLOGIES
 from tests.builders import UPLOAD, VIDEO, make_upload_started
 
 KEY = f"originals/{VIDEO}/{UPLOAD}"
@@ -200,9 +202,11 @@ def test_a_report_after_the_end_is_late_once() -> None:
     assert [emit.event.NAME for emit in emitted] == ["ViewRejected", "LateView"]
 
 
-def versions(project: Callable[[Recorded[Any]], list[Any]], events: list[Any]) -> list[Any]:
-    """The rows of one key, the one that stays last."""
-    made = [row for recorded in told(events, t.UPLOADS) for row in project(recorded)]
+def versions(rows: Callable[[Recorded[Any]], list[Any]], events: list[Any]) -> list[Any]:
+    """The rows of one key as the engines version them, the one that stays last."""
+    every = [project for topology in TOPOLOGIES for project in topology.projects]
+    (project,) = [project for project in every if project.rows is rows]
+    made = [row for recorded in told(events, t.UPLOADS) for row in versioned(project, recorded)]
     return sorted(made, key=lambda row: row.version)
 
 
