@@ -69,10 +69,9 @@ class Input:
         self.place = place
         self.folds = tuple(folds)
         self.position = 0
-
-    @property
-    def name(self) -> str:
-        return self.partition.topic.name
+        # Asked for each record.
+        self.name = partition.topic.name
+        self.is_redrives = self.name == REDRIVES.name
 
 
 Batch = list[tuple[Input, Record]]
@@ -239,7 +238,7 @@ class KafkaTask:
             self.stopped = None
         for done, (input_, record) in enumerate(records):
             try:
-                if input_.name == REDRIVES.name and not await self._redrives.take(tx, record):
+                if input_.is_redrives and not await self._redrives.take(tx, record):
                     input_.position = record.offset + 1
                     continue
                 if input_.folds:
