@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from millrace.schemas import ids
+from millrace.schemas.envelope import Envelope
 from millrace.schemas.events import Event
 from millrace.schemas.topics import Topic
 from millrace.sinks.ports import Appended
@@ -77,7 +78,8 @@ class Appending:
         name, index, offset = fact.topic.name, partition.index, partition.end
         id_ = fact.event_id or ids.caused(name, str(index), offset)
         at_ms = tx.now_ms if fact.at_ms is None else fact.at_ms
-        record = tx.put(partition, fact.key, fact.value, fact.event, id_, at_ms, fact.cause)
+        envelope = Envelope(id_, at_ms, fact.cause)
+        record = tx.put(partition, fact.key, fact.value, fact.event, envelope)
         if fact.event_id is not None:
             given.add(tx, partition.number, fact.event_id, record.place)
         return Appended(name, index, offset, id_)

@@ -8,12 +8,12 @@ acknowledged or shown to another thread before `commit` returned.
 from collections.abc import Hashable
 from typing import Any, Protocol
 
-from millrace.schemas.envelope import Recorded
+from millrace.schemas.envelope import Envelope, Recorded
 from millrace.schemas.topics import Topic, partition_for
 from millrace.streams import points
 from millrace.streams.embedded.partitions import OFFSET_MAX, Partition, StoredRecord
 from millrace.streams.embedded.store import Connection, Store
-from millrace.streams.folding.records import Decode
+from millrace.streams.folding.records import Decode, carried
 from millrace.streams.folding.transaction import FoldTransaction, Participant
 from millrace.streams.points import At
 
@@ -100,14 +100,8 @@ class Transaction(FoldTransaction):
         key: bytes,
         value: bytes,
         event: Any,
-        id_: str | None,
-        at_ms: int | None,
-        cause: str = "",
-        origin: str = "",
-        traceparent: str = "",
-        tenant: str = "",
+        envelope: Envelope | None,
     ) -> StoredRecord:
-        """Appends a record. `event` is what the value encodes, None where that is to be decoded."""
         log, offset = self.log, partition.end
         record = StoredRecord(
             partition,
@@ -116,16 +110,19 @@ class Transaction(FoldTransaction):
             self.now_ms,
             key,
             value,
-            id_,
-            at_ms,
-            cause,
-            origin,
-            traceparent,
-            tenant,
+            *carried(envelope),
         )
-        if event is not None and id_ is not None and at_ms is not None:
-            name = partition.topic.name
-            record.seen = Recorded(event, id_, at_ms, key, name, partition.index, offset, cause)
+        if event is not None and envelope is not None:
+            record.seen = Recorded(
+                event,
+                envelope.id,
+                envelope.at_ms,
+                key,
+                partition.topic.name,
+                partition.index,
+                offset,
+                envelope.cause,
+            )
         log.sequence += 1
         partition.end = offset + 1
         partition.tail[1].append(record)

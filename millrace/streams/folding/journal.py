@@ -5,6 +5,7 @@ entry names the versions of the folds: only stretches of one version can be comp
 """
 
 from millrace.schemas import codec, ids
+from millrace.schemas.envelope import Envelope
 from millrace.schemas.events import JournalRun, JournalWritten
 from millrace.schemas.topics import JOURNALS
 from millrace.streams.declarations import Topology
@@ -40,7 +41,7 @@ class Journal:
         where = (self._topology, str(self._partition), topic, str(first))
         id_ = ids.derive("journal", *where)
         partition = tx.partition_for(JOURNALS.name, key, event)
-        tx.put(partition, key, codec.encode(event), event, id_, tx.now_ms)
+        tx.put(partition, key, codec.encode(event), event, Envelope(id_, tx.now_ms))
 
     def forget(self) -> None:
         self._runs = []

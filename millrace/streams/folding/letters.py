@@ -5,6 +5,7 @@ parked key: the queue is in the state.
 """
 
 from millrace.schemas import codec, ids
+from millrace.schemas.envelope import Envelope
 from millrace.schemas.events import DeadLettered
 from millrace.schemas.topics import DEAD_LETTERS
 from millrace.streams.folding.records import Record
@@ -37,12 +38,11 @@ def append_letter(
         reason=reason,
         payload=record.value,
     )
+    at_ms = tx.now_ms if record.at_ms is None else record.at_ms
     tx.put(
         tx.partition_for(DEAD_LETTERS.name, key),
         key,
         codec.encode(letter),
         letter,
-        letter.letter_id,
-        tx.now_ms if record.at_ms is None else record.at_ms,
-        record.id or "",
+        Envelope(letter.letter_id, at_ms, cause=record.id or ""),
     )

@@ -9,10 +9,28 @@ from typing import Any, Protocol
 
 from millrace.schemas import ids
 from millrace.schemas.codec import BadRecord, UnknownFingerprint
-from millrace.schemas.envelope import Recorded
+from millrace.schemas.envelope import Envelope, Recorded
 from millrace.schemas.topics import Topic
 
 Decode = Callable[[bytes], Any]
+
+
+# What a record carries beside key and value, in the order in which it takes it.
+Carried = tuple[str | None, int | None, str, str, str, str]
+
+
+def carried(envelope: Envelope | None) -> Carried:
+    """An envelope as a record takes it; nothing at all where there is none."""
+    if envelope is None:
+        return None, None, "", "", "", ""
+    return (
+        envelope.id,
+        envelope.at_ms,
+        envelope.cause,
+        envelope.origin,
+        envelope.traceparent,
+        envelope.tenant,
+    )
 
 
 class Place(Protocol):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from millrace.processors.emit import Deadline
 from millrace.schemas import codec, ids
 from millrace.schemas.codec import BadRecord
+from millrace.schemas.envelope import Envelope
 from millrace.schemas.events import DeadlinePassed
 from millrace.schemas.topics import TIMERS, Topic
 from millrace.streams.declarations import Topology
@@ -89,7 +90,7 @@ class FoldTask:
         )
         event = DeadlinePassed(topology, step, key, deadline.name, deadline.at_ms)
         id_ = ids.derive("timer", topology, step, key.hex(), deadline.name, str(deadline.at_ms))
-        return tx.put(where, key, codec.encode(event), event, id_, deadline.at_ms)
+        return tx.put(where, key, codec.encode(event), event, Envelope(id_, deadline.at_ms))
 
     def expire(self, tx: FoldTransaction, due: Due, record: Record) -> None:
         """Folds the deadline, whose record has its place on the log."""

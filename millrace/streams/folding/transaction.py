@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from typing import Any, Protocol, TypeVar
 
 from millrace.schemas import ids
-from millrace.schemas.envelope import Recorded
+from millrace.schemas.envelope import Envelope, Recorded
 from millrace.schemas.topics import Topic
 from millrace.streams.folding.records import Place, Record
 
@@ -58,14 +58,12 @@ class FoldTransaction(ABC):
         key: bytes,
         value: bytes,
         event: Any,
-        id_: str | None,
-        at_ms: int | None,
-        cause: str = "",
-        origin: str = "",
-        traceparent: str = "",
-        tenant: str = "",
+        envelope: Envelope | None,
     ) -> Any:
-        """Appends a record. `event` is what the value encodes, None where that is to be decoded."""
+        """Appends a record. `event` is what the value encodes, None where that is to be decoded.
+
+        Without an envelope it is a record that nobody can read, as another producer may write.
+        """
 
     def emit(
         self, step: str, number: int, output: Output, cause: Cause, at_ms: int | None = None
@@ -79,15 +77,12 @@ class FoldTransaction(ABC):
         recorded, record = cause
         key = topic.key(event)
         origin = f"{step} {recorded.topic} {recorded.partition} {recorded.offset} {number}"
-        self.put(
-            self.partition_for(topic.name, key, event),
-            key,
-            value,
-            event,
-            ids.caused(step, recorded.id, number),
-            recorded.at_ms if at_ms is None else at_ms,
-            recorded.id,
-            origin,
-            record.traceparent,
-            record.tenant,
+        envelope = Envelope(
+            id=ids.caused(step, recorded.id, number),
+            at_ms=recorded.at_ms if at_ms is None else at_ms,
+            cause=recorded.id,
+            origin=origin,
+            traceparent=record.traceparent,
+            tenant=record.tenant,
         )
+        self.put(self.partition_for(topic.name, key, event), key, value, event, envelope)

@@ -8,6 +8,7 @@ from typing import Any
 
 from millrace.processors.emit import Deadline, Waiting
 from millrace.schemas import codec, ids
+from millrace.schemas.envelope import Envelope
 from millrace.schemas.events import StepWaiting
 from millrace.schemas.topics import WAITING
 from millrace.streams.folding.transaction import Cause, FoldTransaction
@@ -49,13 +50,12 @@ def say(
             deadline_at_ms=deadline.at_ms if deadline else 0,
         )
     recorded, _ = cause
+    id_ = ids.derive("waiting", topology, step, key.hex(), recorded.id)
     row_key = f"{topology}/{step}/".encode() + key
     tx.put(
         tx.partition_for(WAITING.name, row_key),
         row_key,
         codec.encode(event) if event else b"",
         event,
-        ids.derive("waiting", topology, step, key.hex(), recorded.id),
-        recorded.at_ms,
-        recorded.id,
+        Envelope(id_, recorded.at_ms, cause=recorded.id),
     )

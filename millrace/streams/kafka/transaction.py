@@ -15,7 +15,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from millrace.schemas.envelope import Envelope, Headers, to_headers
 from millrace.schemas.topics import Topic, partition_for
-from millrace.streams.folding.records import Record
+from millrace.streams.folding.records import Record, carried
 from millrace.streams.folding.transaction import FoldTransaction, Participant
 from millrace.streams.kafka.cluster import Cluster
 from millrace.streams.kafka.records import Partition
@@ -53,20 +53,11 @@ class KafkaTransaction(FoldTransaction):
         key: bytes,
         value: bytes,
         event: Any,
-        id_: str | None,
-        at_ms: int | None,
-        cause: str = "",
-        origin: str = "",
-        traceparent: str = "",
-        tenant: str = "",
+        envelope: Envelope | None,
     ) -> Record:
         """The record as it will be, but for its offset, which only the broker knows."""
-        record = Record(
-            partition, -1, self.now_ms, key, value, id_, at_ms, cause, origin, traceparent, tenant
-        )
-        headers: Headers = []
-        if id_ is not None and at_ms is not None:
-            headers = to_headers(Envelope(id_, at_ms, cause, origin, traceparent, tenant))
+        record = Record(partition, -1, self.now_ms, key, value, *carried(envelope))
+        headers = [] if envelope is None else to_headers(envelope)
         place = self._cluster.topic(partition.topic), partition.index
         self.outgoing.setdefault(place, []).append((key, value or None, headers))
         self.counts[partition.topic.name] += 1

@@ -59,7 +59,7 @@ def test_a_record_without_its_headers_is_a_dead_letter() -> None:
     driver = make_driver()
     tx = driver.core.begin()
     partition = driver.core.log.partitions["sacks"][0]
-    tx.put(partition, b"rye", codec.encode(make_sack()), None, None, None)
+    tx.put(partition, b"rye", codec.encode(make_sack()), None, None)
     driver.core.commit(tx)
     driver.settle()
     assert "headers" in driver.events(DEAD_LETTERS)[0].reason
